@@ -1,0 +1,24 @@
+//! MySQL and MariaDB.
+//!
+//! One engine for both: differences are values of [`flavor::Flavor`], and the one that is more than
+//! a value (how the tables are swapped) has a file each under `fence/`.
+
+pub mod alter;
+pub mod binlog;
+pub mod catalog;
+pub mod cleanup;
+pub mod connect;
+pub mod decode;
+pub mod feed;
+pub mod fence;
+pub mod flavor;
+pub mod key;
+pub mod mirror;
+pub mod names;
+pub mod open;
+pub mod preflight;
+pub mod session;
+pub mod shadow;
+pub mod source;
+pub mod sql;
+pub mod state;

@@ -1,0 +1,39 @@
+//! Where a run is. Persisted with the checkpoint; all legal transitions stand in one match.
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Ranges are copied while changes are applied.
+    Copy,
+    /// Every range is copied; the stream is being caught up with.
+    CatchUp,
+    /// Caught up; waiting for the word to cut over, still applying.
+    Ready,
+    /// Trying to lock, drain, sync and swap.
+    Cutover,
+    /// The tables are swapped.
+    Swapped,
+}
+
+impl Phase {
+    /// Whether a run may go from this phase to `next`.
+    pub fn may_become(self, next: Phase) -> bool {
+        use Phase::*;
+        matches!(
+            (self, next),
+            (Copy, CatchUp) | (CatchUp, Ready) | (Ready, Cutover) | (Cutover, Ready) | (Cutover, Swapped)
+        )
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Phase::Copy => "copy",
+            Phase::CatchUp => "catch-up",
+            Phase::Ready => "ready",
+            Phase::Cutover => "cutover",
+            Phase::Swapped => "swapped",
+        }
+    }
+}
