@@ -40,6 +40,7 @@ pub struct RunRecord {
 
 const RUN: &str = "run";
 const EPOCH: &str = "epoch";
+const LIFE: &str = "life";
 const CHECKPOINT: &str = "checkpoint";
 
 /// Creates both tables and writes the run's record. The record comes last: a state table without one
@@ -93,9 +94,10 @@ fn known(format: u32) -> Result<()> {
 
 /// Begins a new life: raises the epoch, folds the lanes' notes into the checkpoint and deletes them,
 /// all in one transaction. Returns the epoch and the checkpoint, if one was stored.
-pub async fn begin_life(session: &mut Session, state: &Table) -> Result<(u64, Option<Checkpoint>)> {
+pub async fn begin_life(session: &mut Session, state: &Table, life: u64) -> Result<(u64, Option<Checkpoint>)> {
     session.exec("START TRANSACTION").await?;
     let epoch = bump(session, state).await?;
+    put(session, state, LIFE, &life.to_string()).await?;
     let checkpoint = match get(session, state, CHECKPOINT).await? {
         None => None,
         Some(body) => {
@@ -113,10 +115,17 @@ pub async fn begin_life(session: &mut Session, state: &Table) -> Result<(u64, Op
     Ok((epoch, checkpoint))
 }
 
-/// Raises the epoch: when this returns no transaction of an earlier epoch can commit any more.
-pub async fn raise(session: &mut Session, state: &Table) -> Result<u64> {
+/// Raises the epoch: when this returns no transaction of an earlier epoch can commit any more. A process
+/// whose life is over, because another one took the run over, raises nothing and has to stop.
+pub async fn raise(session: &mut Session, state: &Table, life: u64) -> Result<u64> {
     session.exec("START TRANSACTION").await?;
     let epoch = bump(session, state).await?;
+    if get(session, state, LIFE).await? != Some(life.to_string()) {
+        session.exec("ROLLBACK").await?;
+        return Err(Error::stopped("Another osc process went on with this run.")
+            .table("The table is unchanged by this process.")
+            .todo("Look at the other process; one run of a table is enough."));
+    }
     session.exec("COMMIT").await?;
     Ok(epoch)
 }
@@ -132,15 +141,9 @@ async fn read_epoch(session: &mut Session, state: &Table, lock: &str) -> Result<
     row.ok_or_else(gone)
 }
 
-/// Takes the shared lock on the epoch for the rest of the transaction and checks it.
-pub async fn check(session: &mut Session, state: &Table, epoch: u64) -> Result<()> {
-    let now = read_epoch(session, state, "LOCK IN SHARE MODE").await?;
-    if now == epoch {
-        return Ok(());
-    }
-    // Raised by another lane of this process, or by another process that took the run over. Only the
-    // watch on the run's lock can tell; to this transaction both say "not in this epoch".
-    Err(Error::transient(format!("The run's epoch is {now}, not {epoch}.")))
+/// Takes the shared lock on the epoch for the rest of the transaction; returns whether it is still ours.
+pub async fn is_current(session: &mut Session, state: &Table, epoch: u64) -> Result<bool> {
+    Ok(read_epoch(session, state, "LOCK IN SHARE MODE").await? == epoch)
 }
 
 pub async fn put_note(session: &mut Session, state: &Table, lane: u16, note: &LaneNote) -> Result<()> {

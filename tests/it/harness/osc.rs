@@ -139,7 +139,10 @@ impl Running {
                 Err(_) => {
                     let _ = self.child.kill();
                     let stderr = self.stderr.take().and_then(|t| t.join().ok()).unwrap_or_default();
-                    panic!("waiting for {what}: osc ended or said nothing.\n{stderr}\nlast events: {:?}", self.events.iter().rev().take(3));
+                    panic!(
+                        "waiting for {what}: osc ended or said nothing.\n{stderr}\nlast events: {:?}",
+                        self.events.iter().rev().take(3)
+                    );
                 }
             }
         }

@@ -86,7 +86,7 @@ impl Session {
 
     /// The same, one row after the other, for a table that is larger than memory.
     pub async fn scan(&mut self, sql: &str, args: Vec<Cell>, mut each: impl FnMut(Seen) + Send) -> Result<(), Error> {
-        let mut stream = self.conn.exec_stream::<mysql_async::Row, _, _, _>(sql, params(args)).await.map_err(error)?;
+        let mut stream = self.conn.exec_stream::<mysql_async::Row, _, _>(sql, params(args)).await.map_err(error)?;
         while let Some(row) = stream.next().await {
             let row = row.map_err(error)?;
             each(cell::row(row.unwrap()).map_err(Error::Usage)?);
