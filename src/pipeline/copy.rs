@@ -10,13 +10,15 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use super::settings::Settings;
 use crate::engine::Lane;
 use crate::model::{Checkpoint, Key, LaneNote, Noted, Range};
 
 /// How many committed ranges may lie beyond the frontier before no more are begun: bounds the notes.
 const MOST_AHEAD: usize = 64;
-/// The chunk's size in rows is kept between these when it follows the time that chunks take.
-const ROWS: (u64, u64) = (100, 100_000);
+/// A chunk that is sized by time begins with so many rows and never has fewer than `FEWEST`.
+const FIRST: u64 = 1000;
+const FEWEST: u64 = 100;
 
 /// A range to copy, and by whom.
 #[derive(Debug)]
@@ -47,13 +49,15 @@ pub struct Copy {
     ahead: BTreeMap<u64, Range>,
     in_flight: usize,
     rows: u64,
+    most: u64,
     fixed: bool,
     target: Duration,
     pub rows_copied: u64,
 }
 
 impl Copy {
-    pub fn new(from: &Checkpoint, lanes: u16, fixed_rows: Option<u64>, target: Duration) -> Self {
+    pub fn new(from: &Checkpoint, settings: &Settings) -> Self {
+        let most = settings.chunk_rows_most.max(1);
         Copy {
             frontier: from.frontier.clone(),
             copied: from.copied,
@@ -61,15 +65,16 @@ impl Copy {
             all_found: from.copied,
             finding: false,
             found: VecDeque::new(),
-            idle: (0..lanes).rev().map(Lane).collect(),
-            notes: vec![Vec::new(); usize::from(lanes)],
+            idle: (0..settings.copiers).rev().map(Lane).collect(),
+            notes: vec![Vec::new(); usize::from(settings.copiers)],
             begun: 0,
             passed: 0,
             ahead: BTreeMap::new(),
             in_flight: 0,
-            rows: fixed_rows.unwrap_or(1000),
-            fixed: fixed_rows.is_some(),
-            target,
+            rows: settings.chunk_rows.unwrap_or(FIRST.min(most)),
+            most,
+            fixed: settings.chunk_rows.is_some(),
+            target: settings.chunk_time,
             rows_copied: from.rows_copied,
         }
     }
@@ -129,7 +134,7 @@ impl Copy {
     /// chunk doesn't make the next one ten times too long.
     fn resize(&mut self, took: Duration) {
         let ratio = (self.target.as_secs_f64() / took.as_secs_f64().max(0.001)).clamp(0.5, 2.0);
-        self.rows = ((self.rows as f64 * ratio) as u64).clamp(ROWS.0, ROWS.1);
+        self.rows = ((self.rows as f64 * ratio) as u64).clamp(FEWEST.min(self.most), self.most);
     }
 
     /// How many ranges the frontier has passed; to be given to [`Copy::stored`].
@@ -173,10 +178,14 @@ mod tests {
         Key::new(&[b])
     }
 
+    fn settings(copiers: u16) -> Settings {
+        Settings { copiers, chunk_rows: Some(10), ..Settings::default() }
+    }
+
     #[test]
     fn the_frontier_waits_for_the_gap_to_close() {
         let start = Checkpoint::new(Position(String::new()));
-        let mut copy = Copy::new(&start, 2, Some(10), Duration::from_millis(500));
+        let mut copy = Copy::new(&start, &settings(2));
         assert_eq!(copy.look(), Some((None, 10)));
         assert_eq!(copy.look(), None, "one look at a time");
         copy.found(Some(key(1)));
@@ -192,8 +201,8 @@ mod tests {
     #[test]
     fn notes_forget_only_what_a_stored_checkpoint_covers() {
         let start = Checkpoint::new(Position(String::new()));
-        let mut copy = Copy::new(&start, 1, Some(10), Duration::from_millis(500));
-        let mut one = |copy: &mut Copy, end: Option<u8>| {
+        let mut copy = Copy::new(&start, &settings(1));
+        let one = |copy: &mut Copy, end: Option<u8>| {
             copy.look();
             copy.found(end.map(key));
             let job = copy.begin().unwrap();

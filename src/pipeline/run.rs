@@ -127,7 +127,7 @@ pub async fn run<S: Source, F: Feed, M: Mirror>(
         operations: FuturesUnordered::new(),
         phase: Phase::Copy,
         pending: Pending::new(source.key_order(), before.frontier.clone(), before.copied),
-        copy: Copy::new(&before, settings.copiers, settings.chunk_rows, settings.chunk_time),
+        copy: Copy::new(&before, settings),
         places: Places::new(before.position.clone()),
         marks: Marks::new(settings.mark_every),
         cutover: Cutover::idle(now),

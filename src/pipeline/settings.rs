@@ -13,6 +13,8 @@ pub struct Settings {
     pub appliers: u16,
     /// Rows of a chunk, fixed; none: sized by `chunk_time`.
     pub chunk_rows: Option<u64>,
+    /// The most rows of a chunk that is sized by time: bounds what one transaction writes.
+    pub chunk_rows_most: u64,
     /// How long a chunk should take.
     pub chunk_time: Duration,
     /// The most keys that one apply syncs.
@@ -51,6 +53,7 @@ impl Default for Settings {
             copiers: 2,
             appliers: 1,
             chunk_rows: None,
+            chunk_rows_most: 100_000,
             chunk_time: Duration::from_millis(500),
             batch_keys: 1000,
             batch_bytes: 1 << 20,
