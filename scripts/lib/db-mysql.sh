@@ -206,6 +206,7 @@ mysql_argv() {
 instance_start() {
   local socket
   if ! alive "$dir"; then
+    halt "$dir" KILL # it may have been killed a moment ago
     certificates_make
     if [[ ! -e $dir/data ]]; then
       template_make

@@ -102,7 +102,8 @@ tree_install() {
 # tree_command TREE PROGRAM: sets COMMAND to what runs this program of the tree.
 tree_command() {
   local loader libs
-  loader=$(compgen -G "$1/usr/lib/*/ld-linux*.so.*" | head -n 1) || die "no dynamic loader in $1"
+  for loader in "$1"/usr/lib/*/ld-linux*.so.*; do break; done
+  [[ -e $loader ]] || die "no dynamic loader in $1"
   libs=$(dirname -- "$loader")
   COMMAND=("$loader" --inhibit-cache --library-path "$libs:$1/usr/lib" "$1/usr/$2")
 }

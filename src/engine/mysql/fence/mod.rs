@@ -25,14 +25,16 @@ use tokio::time::Instant;
 use super::catalog;
 use super::connect::Address;
 use super::feed::{self, Marks};
+use super::flavor::Flavor;
 use super::mirror::{DUPLICATE, Rewrite};
+use super::names::Names;
 use super::session::{Session, code};
 use super::source::MySqlSource;
 use crate::engine::{Fence, Patience, Swapped};
 use crate::error::{Error, Kind, Result};
 use crate::model::{Key, Rows};
 
-pub use two_sessions::{SENTRY, sentry_statement};
+pub use two_sessions::{SENTRY, remove_sentry, sentry_statement};
 
 /// Keys of one statement of the final sync.
 const BATCH: usize = 500;
@@ -86,20 +88,37 @@ async fn kill(address: &Address, id: u32) {
     }
 }
 
+fn lock_statement(names: &Names, flavor: Flavor) -> String {
+    let sentry = if flavor.is_mariadb() { format!(", {} WRITE", names.old) } else { String::new() };
+    format!("LOCK TABLES {} WRITE, {} WRITE{sentry}", names.original, names.shadow)
+}
+
+fn rename_statement(names: &Names) -> String {
+    format!("RENAME TABLE {0} TO {1}, {2} TO {0}", names.original, names.old, names.shadow)
+}
+
+/// The statements of the cutover, for the plan.
+pub fn statements(names: &Names, flavor: Flavor) -> Vec<String> {
+    let (lock, rename) = (lock_statement(names, flavor), rename_statement(names));
+    if !flavor.is_mariadb() {
+        return vec![lock, rename, "UNLOCK TABLES".to_owned()];
+    }
+    let queued = format!("{rename}  -- in a second session: it queues behind the lock");
+    vec![lock, queued, format!("DROP TABLE {}", names.old), "UNLOCK TABLES".to_owned()]
+}
+
 /// Takes the lock.
 pub async fn lock(source: &MySqlSource, patience: Patience) -> Result<MySqlFence> {
     let names = &source.rewrite.names;
     let mut session = Session::open(&source.address).await?;
     let mut other = Session::open(&source.address).await?;
-    let mut tables = format!("{} WRITE, {} WRITE", names.original, names.shadow);
     if session.flavor.is_mariadb() {
         two_sessions::put_sentry(&mut other, names).await?;
-        tables.push_str(&format!(", {} WRITE", names.old));
     }
     // Statements of the final sync are transactions of their own under the table locks: START
     // TRANSACTION would release the locks.
     let id = session.id;
-    let statement = format!("LOCK TABLES {tables}");
+    let statement = lock_statement(names, session.flavor);
     let waiting = session.exec(&statement);
     tokio::pin!(waiting);
     let granted = tokio::select! {
@@ -186,12 +205,7 @@ impl Fence for MySqlFence {
     async fn swap(mut self) -> Result<Swapped> {
         let position = feed::current_position(&mut self.other).await?;
         let granted = self.granted;
-        let rename = format!(
-            "RENAME TABLE {original} TO {}, {} TO {original}",
-            self.rewrite.names.old,
-            self.rewrite.names.shadow,
-            original = self.rewrite.names.original
-        );
+        let rename = rename_statement(&self.rewrite.names);
         let swapped = if self.session.flavor.is_mariadb() {
             two_sessions::rename(&mut self.session, &mut self.other, &self.rewrite.names, &rename).await
         } else {

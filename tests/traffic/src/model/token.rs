@@ -41,11 +41,7 @@ impl Token {
 
     /// The run that drew this token; 0 for fill tokens (runs count from 1).
     pub(crate) fn run(self) -> u16 {
-        if self.0 & FILL != 0 {
-            0
-        } else {
-            (self.0 >> RUN_SHIFT) as u16
-        }
+        if self.0 & FILL != 0 { 0 } else { (self.0 >> RUN_SHIFT) as u16 }
     }
 
     pub(crate) fn lane(self) -> u64 {

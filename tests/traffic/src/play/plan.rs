@@ -123,14 +123,7 @@ impl Planner<'_> {
         }
         let mut args = vec![Cell::Token(first)];
         args.extend(keys.iter().chain(&keys).map(|key| Cell::Int(*key)));
-        Some(Planned {
-            kind: Kind::UpdateMany,
-            sql: |s| &s.update_three,
-            args,
-            changes,
-            generated: None,
-            affected: 3,
-        })
+        Some(Planned { kind: Kind::UpdateMany, sql: |s| &s.update_three, args, changes, generated: None, affected: 3 })
     }
 
     /// On a row half of the time, otherwise on a gap.

@@ -37,11 +37,7 @@ fn error(e: mysql_async::Error) -> Error {
 }
 
 fn params(args: Vec<Cell>) -> Params {
-    if args.is_empty() {
-        Params::Empty
-    } else {
-        Params::Positional(args.into_iter().map(Value::from).collect())
-    }
+    if args.is_empty() { Params::Empty } else { Params::Positional(args.into_iter().map(Value::from).collect()) }
 }
 
 impl Session {

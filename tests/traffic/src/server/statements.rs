@@ -4,8 +4,7 @@
 use crate::error::Error;
 
 /// The table's columns in the order in which rows are read and written.
-pub(crate) const COLUMNS: &str =
-    "id, customer_id, status, amount, note, email, created_at, updated_at, version, token";
+pub(crate) const COLUMNS: &str = "id, customer_id, status, amount, note, email, created_at, updated_at, version, token";
 
 /// The SQL texts for one table.
 pub(crate) struct Statements {
