@@ -7,5 +7,8 @@
 pub mod control;
 pub mod flag_file;
 pub mod latency;
+pub mod log;
+pub mod output;
+pub mod redact;
 pub mod stats;
 pub mod throttle;
