@@ -16,7 +16,7 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::output::{Output, tell};
+use super::output::{Output, note};
 use crate::error::{Error, Result};
 
 const FILTER: &str = "OSC_LOG";
@@ -129,7 +129,7 @@ impl Visit for Fields {
     }
 }
 
-/// Collects one event's text and tells it as a whole.
+/// Collects one event's text and hands it on as a whole.
 struct Line(Vec<u8>);
 
 impl io::Write for Line {
@@ -147,7 +147,7 @@ impl Drop for Line {
     fn drop(&mut self) {
         let text = String::from_utf8_lossy(&self.0);
         if !text.is_empty() {
-            tell(text.trim_end_matches('\n'));
+            note(text.trim_end_matches('\n'));
         }
     }
 }

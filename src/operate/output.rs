@@ -1,17 +1,15 @@
 //! How a process speaks, and the two streams it speaks on.
 //!
 //! Standard output carries what was asked for: the plan, the summary, and under `--json` the events.
-//! Standard error carries the rest: progress for people, log lines, errors. A reader that goes away
-//! (`osc alter … | head`) must not end a run that changes a table, so writes that fail are let be;
-//! `println!` would panic there.
+//! Standard error carries the rest: progress for people, log lines, errors. Every line passes the
+//! filter against passwords.
 
-use std::io::{IsTerminal, Write};
-use std::sync::LazyLock;
+use std::io::IsTerminal;
 
-use indicatif::MultiProgress;
 use serde::Serialize;
 
 use super::redact::scrub;
+use super::writer::{Stream, deliver, flush, post};
 
 /// The choices of the command line on how to speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,24 +27,24 @@ impl Default for Output {
     }
 }
 
-/// The terminal is one, so what draws on it is one too.
-static SCREEN: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
-
-/// A line, or several, on standard output.
+/// A line, or several, on standard output. Waits until they are written, so not for the core.
 pub fn say(text: &str) {
-    let text = scrub(text);
-    SCREEN.suspend(|| {
-        let mut out = std::io::stdout().lock();
-        let _ = writeln!(out, "{text}").and_then(|()| out.flush());
-    });
+    deliver(Stream::Out, scrub(text).into_owned());
 }
 
-/// A line, or several, on standard error, above the progress bar when there is one.
+/// The same on standard error.
 pub fn tell(text: &str) {
-    let text = scrub(text);
-    SCREEN.suspend(|| {
-        let _ = writeln!(std::io::stderr().lock(), "{text}");
-    });
+    deliver(Stream::Err, scrub(text).into_owned());
+}
+
+/// A line on standard error, from anywhere: never waits, and is dropped if nobody reads.
+pub fn note(text: &str) {
+    post(Stream::Err, scrub(text).into_owned());
+}
+
+/// Waits until all that was said is written: the last thing that a process does.
+pub fn finish() {
+    flush();
 }
 
 /// One JSON line on standard output.
