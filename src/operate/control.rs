@@ -99,11 +99,12 @@ impl Control {
     }
 }
 
-/// Turns signals into requests to stop, for as long as it is polled.
-pub async fn listen(control: Control) -> Result<()> {
-    let heard = |e| Error::definite("The process can't listen for signals.").caused_by(e);
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(heard)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(heard)?;
+/// Turns signals into requests to stop, for as long as it is polled. Returns only when it can't.
+pub async fn listen(control: Control) -> Error {
+    let (mut interrupt, mut terminate) = match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+        (Ok(interrupt), Ok(terminate)) => (interrupt, terminate),
+        (Err(e), _) | (_, Err(e)) => return Error::definite("The process can't listen for signals.").caused_by(e),
+    };
     loop {
         tokio::select! {
             _ = interrupt.recv() => {}
