@@ -17,7 +17,7 @@ pub mod key;
 // pub mod lanes;
 // pub mod mirror;
 pub mod names;
-pub mod open;
+// pub mod open;
 pub mod preflight;
 pub mod session;
 pub mod shadow;
