@@ -16,6 +16,7 @@ use rand::Rng;
 use tokio::time::Instant;
 
 use super::alter::{Alter, Dialect};
+use super::binlog::position::describe;
 use super::connect::Address;
 use super::fence::{outcome, sentry_statement};
 use super::feed::{self, MySqlFeed};
@@ -183,20 +184,19 @@ impl Prepared {
                 alter: request.alter.clone(),
                 fingerprint: facts.table.fingerprint.clone(),
                 key: shadow.key.clone(),
-                started_at: feed::describe(&feed::current_position(&mut session).await?),
+                started_at: describe(&feed::current_position(&mut session).await?),
             };
             state::create(&mut session, &names, &record).await?;
         }
         let life = rand::rng().random::<u64>() >> 1;
         let (epoch, checkpoint) = state::begin_life(&mut session, &names.state, life).await?;
         let from = checkpoint.as_ref().map(|c| &c.position);
-        let reader = shadow.key.reader(facts.table.columns.len());
         let (feed, marks, position) = MySqlFeed::open(
             &request.address,
             facts.flavor,
             &names.original,
             &names.marks,
-            Box::new(reader),
+            Box::new(shadow.key.clone()),
             life,
             from,
         )
@@ -213,7 +213,7 @@ impl Prepared {
         let store = settings.copiers + settings.appliers;
         let lanes = Lanes::new(request.address.clone(), rewrite.names.clone(), store + 1, life, epoch);
         let mirror = MySqlMirror::new(rewrite.clone(), lanes, Lane(store));
-        let started_at = feed::describe(&position);
+        let started_at = describe(&position);
         let source = MySqlSource::new(
             request.address.clone(),
             rewrite,
@@ -221,6 +221,7 @@ impl Prepared {
             life,
             facts.table.fingerprint.clone(),
             alter.auto_increment,
+            shadow.counts,
             request.watch,
         );
         let finish = Finish { address: request.address, names, flavor: facts.flavor };

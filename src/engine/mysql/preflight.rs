@@ -1,1 +1,19 @@
-//! To come.
+//! Provisional.
+use super::catalog::{self, TableInfo};
+use super::flavor::Flavor;
+use super::names::Names;
+use super::session::Session;
+use crate::error::{Error, Result};
+pub struct Facts {
+    pub flavor: Flavor,
+    pub table: TableInfo,
+    pub hints: Vec<String>,
+}
+pub async fn check(session: &mut Session, names: &Names, _resuming: bool) -> Result<Facts> {
+    let table = catalog::read(session, &names.original).await?.ok_or_else(|| Error::refused("no such table"))?;
+    Ok(Facts { flavor: session.flavor, table, hints: vec![] })
+}
+pub async fn prepared_xa(session: &mut Session) -> Result<Vec<String>> {
+    let rows: Vec<mysql_async::Row> = session.rows("XA RECOVER").await?;
+    Ok(rows.iter().map(|r| r.get::<String, _>(3).unwrap_or_default()).collect())
+}

@@ -34,6 +34,23 @@ pub async fn read(session: &mut Session, table: &Table) -> Result<Option<TableIn
     Ok(Some(info))
 }
 
+/// The table's definition by which changes are noticed, and the next AUTO_INCREMENT value (none while
+/// it stands at 1 or there is no such column). One statement, which a session may run under its locks.
+pub async fn definition(session: &mut Session, table: &Table) -> Result<(String, Option<u64>)> {
+    let create: Option<(String, String)> = session.first(&format!("SHOW CREATE TABLE {table}")).await?;
+    Ok(split_counter(&create.map(|(_, text)| text).unwrap_or_default()))
+}
+
+/// Whether there is a table of exactly this name.
+pub async fn exists(session: &mut Session, table: &Table) -> Result<bool> {
+    let sql = format!(
+        "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {}",
+        text(table.db.bare()),
+        text(table.name.bare())
+    );
+    Ok(session.first::<u64>(&sql).await?.unwrap_or(0) > 0)
+}
+
 async fn find(session: &mut Session, table: &Table) -> Result<Option<TableInfo>> {
     let fold: Option<u8> = session.first("SELECT @@lower_case_table_names").await?;
     let rows = session
