@@ -58,6 +58,8 @@ pub struct Column {
     pub charset: Option<String>,
     pub collation: Option<String>,
     pub generated: Option<Generated>,
+    /// What a generated column is computed from.
+    pub expression: Option<String>,
     pub auto_increment: bool,
     pub invisible: bool,
     /// Whether the column has a default, be it NULL or an expression.
@@ -180,6 +182,7 @@ mod tests {
             charset: None,
             collation: None,
             generated: None,
+            expression: None,
             auto_increment: false,
             invisible: false,
             has_default: true,

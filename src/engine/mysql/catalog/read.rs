@@ -82,7 +82,7 @@ async fn columns(session: &mut Session, table: &Table) -> Result<Vec<Column>> {
         .rows(&format!(
             "SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE, CHARACTER_SET_NAME, COLLATION_NAME, EXTRA, \
              COLUMN_DEFAULT, NUMERIC_PRECISION, NUMERIC_SCALE, DATETIME_PRECISION, CHARACTER_MAXIMUM_LENGTH, \
-             CHARACTER_OCTET_LENGTH FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {} \
+             CHARACTER_OCTET_LENGTH, GENERATION_EXPRESSION FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {} \
              ORDER BY ORDINAL_POSITION",
             text(table.db.bare()),
             text(table.name.bare())
@@ -113,6 +113,7 @@ fn column(position: usize, row: &Row) -> Result<Column> {
         nullable,
         charset: get(row, "CHARACTER_SET_NAME")?,
         collation: get(row, "COLLATION_NAME")?,
+        expression: get::<String>(row, "GENERATION_EXPRESSION")?.filter(|_| generated.is_some()),
         generated,
         auto_increment: extra.contains("AUTO_INCREMENT"),
         invisible: extra.contains("INVISIBLE"),
