@@ -99,6 +99,7 @@ pub struct Index {
 pub struct IndexPart {
     /// None for an expression.
     pub column: Option<Ident>,
+    pub expression: Option<String>,
     /// Characters of the column that are indexed, if not all.
     pub prefix: Option<u64>,
     pub descending: bool,

@@ -137,6 +137,7 @@ async fn indexes(session: &mut Session, table: &Table) -> Result<Vec<Index>> {
         let name = Ident::new(need::<String>(row, "Key_name")?);
         let part = IndexPart {
             column: get::<String>(row, "Column_name")?.map(Ident::new),
+            expression: get(row, "Expression")?,
             prefix: get(row, "Sub_part")?,
             descending: get::<String>(row, "Collation")?.as_deref() == Some("D"),
         };
