@@ -99,7 +99,7 @@ async fn columns(session: &mut Session, table: &Table) -> Result<Vec<Column>> {
         .rows(&format!(
             "SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE, CHARACTER_SET_NAME, COLLATION_NAME, EXTRA, \
              COLUMN_DEFAULT, NUMERIC_PRECISION, NUMERIC_SCALE, DATETIME_PRECISION, CHARACTER_MAXIMUM_LENGTH, \
-             CHARACTER_OCTET_LENGTH FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {} \
+             CHARACTER_OCTET_LENGTH, GENERATION_EXPRESSION FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {} \
              ORDER BY ORDINAL_POSITION",
             text(table.db.bare()),
             text(table.name.bare())
@@ -130,6 +130,7 @@ fn column(position: usize, row: &Row) -> Result<Column> {
         nullable,
         charset: get(row, "CHARACTER_SET_NAME")?,
         collation: get(row, "COLLATION_NAME")?,
+        expression: get::<String>(row, "GENERATION_EXPRESSION")?.filter(|_| generated.is_some()),
         generated,
         auto_increment: extra.contains("AUTO_INCREMENT"),
         invisible: extra.contains("INVISIBLE"),
@@ -153,6 +154,7 @@ async fn indexes(session: &mut Session, table: &Table) -> Result<Vec<Index>> {
         let name = Ident::new(need::<String>(row, "Key_name")?);
         let part = IndexPart {
             column: get::<String>(row, "Column_name")?.map(Ident::new),
+            expression: get(row, "Expression")?,
             prefix: get(row, "Sub_part")?,
             descending: get::<String>(row, "Collation")?.as_deref() == Some("D"),
         };

@@ -1,0 +1,74 @@
+//! The shadow's unique keys, and which of them the original's rows can violate.
+
+use crate::engine::mysql::catalog::{Index, IndexPart, TableInfo};
+use crate::engine::mysql::key::Kind;
+use crate::engine::mysql::sql::Ident;
+
+/// A unique key of the shadow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UniqueKey {
+    pub name: Ident,
+    /// Its whole columns; one that has only part of a column, or an expression, shows fewer.
+    pub columns: Vec<Ident>,
+    /// The original has a unique key that implies it, so a duplicate is never the data's.
+    pub holds: bool,
+}
+
+pub fn keys(original: &TableInfo, shadow: &TableInfo, origins: &[Option<usize>], strict: bool) -> Vec<UniqueKey> {
+    shadow
+        .indexes
+        .iter()
+        .filter(|index| index.unique)
+        .map(|index| UniqueKey {
+            name: index.name.clone(),
+            columns: index.parts.iter().filter_map(|part| part.column.clone()).collect(),
+            holds: original
+                .indexes
+                .iter()
+                .any(|own| own.unique && implies(own, index, original, shadow, origins, strict)),
+        })
+        .collect()
+}
+
+/// Whether rows that are unique by `own` are unique by `index` too: each part of `own` is a part of
+/// `index`, unchanged or changed into a type that keeps all values distinct.
+fn implies(
+    own: &Index,
+    index: &Index,
+    original: &TableInfo,
+    shadow: &TableInfo,
+    origins: &[Option<usize>],
+    strict: bool,
+) -> bool {
+    own.parts.iter().all(|part| {
+        index.parts.iter().any(|later| match (&part.column, &later.column) {
+            (Some(from), Some(to)) => {
+                part.prefix == later.prefix && keeps(from, to, original, shadow, origins, strict, later)
+            }
+            _ => false,
+        })
+    })
+}
+
+fn keeps(
+    from: &Ident,
+    to: &Ident,
+    original: &TableInfo,
+    shadow: &TableInfo,
+    origins: &[Option<usize>],
+    strict: bool,
+    part: &IndexPart,
+) -> bool {
+    let (Some(from), Some(to)) = (original.column(from), shadow.column(to)) else { return false };
+    if origins.get(to.position).copied().flatten() != Some(from.position) || to.expression != from.expression {
+        return false;
+    }
+    let unchanged = from.column_type == to.column_type && from.collation == to.collation;
+    if unchanged {
+        return true;
+    }
+    match (Kind::of(from), Kind::of(to)) {
+        (Ok(before), Ok(after)) => part.prefix.is_none() && before.survives_as(&after, strict),
+        _ => false,
+    }
+}
