@@ -119,7 +119,9 @@ impl MySqlSource {
     /// The age of the newest mark on the slowest replica: marks are replicated like any change.
     async fn replica_lag_ms(&self) -> Result<Option<u64>> {
         let marks = &self.rewrite.names.marks;
-        let sql = format!("SELECT CAST(GREATEST(0, TIMESTAMPDIFF(MICROSECOND, MAX(at), UTC_TIMESTAMP(6))) AS UNSIGNED) FROM {marks}");
+        let sql = format!(
+            "SELECT CAST(GREATEST(0, TIMESTAMPDIFF(MICROSECOND, MAX(at), UTC_TIMESTAMP(6))) AS UNSIGNED) FROM {marks}"
+        );
         let mut worst = None;
         for replica in &self.replicas {
             let age: Option<Option<u64>> =

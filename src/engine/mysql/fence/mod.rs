@@ -22,9 +22,9 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::binlog::position::describe;
 use super::catalog;
 use super::connect::Address;
-use super::binlog::position::describe;
 use super::feed::{self, Marks};
 use super::flavor::Flavor;
 use super::mirror::{DUPLICATE, Rewrite};
@@ -132,7 +132,8 @@ pub async fn lock(source: &MySqlSource, patience: Patience) -> Result<MySqlFence
             // Whether the kill or the grant came first: the session is closed, and with it the lock.
             let _ = tokio::time::timeout(Duration::from_secs(10), waiting).await;
             return Err(Error::transient(format!(
-                "The table could not be locked within {} ms{blockers}.", patience.lock_wait.as_millis()
+                "The table could not be locked within {} ms{blockers}.",
+                patience.lock_wait.as_millis()
             )));
         }
         granted

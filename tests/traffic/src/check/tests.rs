@@ -133,11 +133,7 @@ fn each_damage_is_named() {
         ("untouched row gone", |t| drop(t.remove(&9)), [1, 0, 0, 0]),
         ("an earlier run's row gone", |t| drop(t.remove(&20)), [1, 0, 0, 0]),
         ("updated row as filled", |t| drop(t.insert(1, State::filled(1).to_row(1))), [0, 1, 0, 0]),
-        (
-            "covered update",
-            |t| t.values_mut().filter(|r| r.key == 1).for_each(|r| r.version -= 1),
-            [0, 1, 0, 0],
-        ),
+        ("covered update", |t| t.values_mut().filter(|r| r.key == 1).for_each(|r| r.version -= 1), [0, 1, 0, 0]),
         ("moved row back", |t| drop(t.insert(3, State::filled(3).to_row(3))), [0, 0, 1, 0]),
         ("stranger", |t| drop(t.insert(99, State::filled(99).to_row(99))), [0, 0, 1, 0]),
         ("untouched row changed", |t| t.values_mut().filter(|r| r.key == 9).for_each(|r| r.cents += 1), [0, 0, 0, 1]),
