@@ -38,8 +38,9 @@ use crate::operate::control::Control;
 use crate::pipeline::{Settings, Start};
 use crate::plan::Plan;
 
-/// What one chunk's transaction may write.
-const CHUNK_BYTES: u64 = 64 << 20;
+/// What one chunk's transaction may write: its rows go into the binlog in one piece, and the application's
+/// commits wait for that piece.
+const CHUNK_BYTES: u64 = 8 << 20;
 /// How long prepared XA transactions of before the run may take to end.
 const XA_WAIT: Duration = Duration::from_secs(10);
 

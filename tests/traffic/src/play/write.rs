@@ -18,11 +18,12 @@ impl Lane {
     }
 
     pub async fn write(&mut self, dml: Dml) {
-        let gap = Arc::clone(&self.shared.gap);
-        let (dml, _gap) = match (dml, gap.try_lock_owned()) {
-            (Dml::UpdateKey, Ok(guard)) => (Dml::UpdateKey, Some(guard)),
-            (Dml::UpdateKey, Err(_)) => (Dml::UpdateKeyAndEmail, None),
-            (other, _) => (other, None),
+        let (dml, _gap) = match dml {
+            Dml::UpdateKey => match Arc::clone(&self.shared.gap).try_lock_owned() {
+                Ok(guard) => (Dml::UpdateKey, Some(guard)),
+                Err(_) => (Dml::UpdateKeyAndEmail, None),
+            },
+            other => (other, None),
         };
         let planned = self.plan(dml, &Draft::default());
         match self.execute(planned.kind, planned.sql, planned.args.clone()).await {

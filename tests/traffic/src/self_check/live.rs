@@ -2,6 +2,7 @@
 
 use super::stage::{Stage, damaged, wait};
 use crate::error::Error;
+use crate::server::Session;
 
 /// Somebody deletes rows under the traffic: its own statements notice before any check.
 pub(crate) async fn rows_vanish(stage: &mut Stage) -> Result<(), Error> {
@@ -50,6 +51,34 @@ pub(crate) async fn connections_die(stage: &mut Stage) -> Result<(), Error> {
         verdict.connections_lost, verdict.unknown, verdict.unknown_applied
     );
     stage.expect(counted && verdict.is_lossless() && !verdict.is_clean(), &step, &verdict)
+}
+
+/// A cutover done right, with every change in it: nothing to report.
+pub(crate) async fn swap(stage: &mut Stage) -> Result<(), Error> {
+    let (table, old, spare) = (stage.table.clone(), stage.old.clone(), stage.spare.clone());
+    let traffic = stage.traffic(5_000, true).await?;
+    stage.sql(&format!("CREATE TABLE {spare} LIKE {table}")).await?;
+    stage.sql(&format!("ALTER TABLE {spare} AUTO_INCREMENT = 100000")).await?;
+    wait(700).await;
+    traffic.stamp("cutover");
+    stage.sql(&format!("LOCK TABLES {table} WRITE, {spare} WRITE")).await?;
+    stage.sql(&format!("INSERT INTO {spare} SELECT * FROM {table}")).await?;
+    // From a second session, queued before the lock is given up: so it works on MariaDB, too.
+    let mut second = Session::open(&stage.url).await?;
+    let rename = format!("RENAME TABLE {table} TO {old}, {spare} TO {table}");
+    let rename = tokio::spawn(async move { second.command(&rename).await });
+    wait(200).await;
+    stage.sql("UNLOCK TABLES").await?;
+    rename.await.map_err(|e| Error::Usage(e.to_string()))??;
+    traffic.stamp("swapped");
+    wait(700).await;
+    let ledger = traffic.stop().await;
+    let kept = ledger.verify_old(&stage.url, &old, "swapped").await?;
+    let verdict = ledger.verify(&stage.url, &table).await?.with_old(kept);
+    stage.expect(verdict.is_clean(), "a swap with all changes: clean, and so is the kept table", &verdict)?;
+    let stall = ledger.stamped_at("cutover").zip(ledger.stamped_at("swapped"));
+    let stall = stall.map(|(from, to)| ledger.window("stall", from, to).from_schedule.max_ms).unwrap_or_default();
+    stage.expect(stall > 200.0, "the 200 ms that the swap held the lock show in the latencies", &verdict)
 }
 
 /// The wrong cutover: copy, and swap without the changes made since.

@@ -21,7 +21,7 @@ impl std::fmt::Display for SelfCheck {
     }
 }
 
-/// Runs about 15 seconds of traffic on tables of its own in this database (it drops them again) and
+/// Runs about 10 seconds of traffic on tables of its own in this database (it drops them again) and
 /// damages them. The account needs CREATE, ALTER, DROP, INDEX and LOCK TABLES there.
 ///
 /// `Err` if anything is not reported as it must be.
@@ -38,5 +38,6 @@ async fn play(stage: &mut Stage) -> Result<(), Error> {
     live::rows_vanish(stage).await?;
     live::table_goes_away(stage).await?;
     live::connections_die(stage).await?;
+    live::swap(stage).await?;
     live::swap_without_draining(stage).await
 }
