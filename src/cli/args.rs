@@ -174,7 +174,7 @@ pub struct Tuning {
     /// Hold while this file exists
     #[arg(long, value_name = "FILE")]
     pub throttle_flag_file: Option<String>,
-    /// Stay caught up but do not cut over while this file exists; osc creates it at the start
+    /// Stay caught up but do not cut over while this file exists
     #[arg(long, value_name = "FILE")]
     pub postpone_cut_over_flag_file: Option<String>,
     /// Give up when this file exists
