@@ -54,6 +54,8 @@ pub enum Bug {
     SkipUnfit,
     /// The final sync is done with the lock given back, which is then taken again.
     FinalSyncOutside,
+    /// The final sync takes two spellings of a key for two rows.
+    SpellingsApart,
     /// The swap does not need the lock.
     SwapWithoutLock,
     /// After a swap without an answer the catalog is read while the statement may still be running.
@@ -92,6 +94,7 @@ impl Bug {
         DisplaceByKey,
         SkipUnfit,
         FinalSyncOutside,
+        SpellingsApart,
         SwapWithoutLock,
         LookTooEarly,
         NamesSortBefore,

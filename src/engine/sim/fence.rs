@@ -26,7 +26,7 @@ use super::table::Name;
 use super::transaction::Tx;
 use crate::engine::{Fence, Patience, Swapped};
 use crate::error::{Error, Result};
-use crate::model::Key;
+use crate::model::{Key, KeyOrder};
 
 /// Both names, in the order in which they are locked.
 const NAMES: [Name; 2] = [Name::Original, Name::Shadow];
@@ -233,10 +233,17 @@ impl SimFence {
 
     async fn sync_all(&self, keys: &[Key]) -> Result<()> {
         let order = self.server.plan.order;
-        for inserts in [false, true] {
-            for keys in keys.chunks(self.server.plan.fence_keys) {
-                self.statement(Set::of(order, keys)?, inserts).await?;
+        let most = self.server.plan.fence_keys;
+        for keys in keys.chunks(most) {
+            self.statement(Set::of(order, keys)?, false).await?;
+        }
+        for keys in keys.chunks(most) {
+            let set = Set::of(order, keys)?;
+            // Another spelling of a key may have brought its row already.
+            if order == KeyOrder::Unknown && !self.server.bugs.has(Bug::SpellingsApart) {
+                self.statement(set.clone(), false).await?;
             }
+            self.statement(set, true).await?;
         }
         Ok(())
     }

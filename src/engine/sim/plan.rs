@@ -156,7 +156,7 @@ impl Plan {
             stream_lag_pm: per_mille(&dice, 400, Span(5, 50)),
             stream_lag: Span(10, 150),
             stream_rows: dice.skewed(Span(1, 100)),
-            inbox: if dice.chance(300) { dice.of(Span(2, 20)) as usize } else { 10_000 },
+            inbox: if dice.chance(300) { dice.skewed(Span(8, 60)) as usize } else { 10_000 },
             event_keys: dice.skewed(Span(1, 50)),
             notice: Span(0, 30),
             fence_keys: dice.skewed(Span(1, 60)) as usize,

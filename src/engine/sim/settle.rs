@@ -27,7 +27,7 @@ pub enum Piece {
     Mark(u64),
     Prepare(Xid, Vec<Key>),
     End(Xid, bool),
-    /// Nothing of interest, but the place moves on.
+    /// Nothing of interest, which needs no settling; but the place moves on.
     Nothing,
 }
 
@@ -109,9 +109,13 @@ impl Settle {
                 other => other,
             };
         }
+        self.read = end;
+        if let Piece::Nothing = piece {
+            *self.items.back_mut().map_or(&mut self.delivered, |last| &mut last.end) = end;
+            return;
+        }
         let no = self.received;
         self.received += 1;
-        self.read = end;
         if let Piece::Mark(token) = piece {
             if self.returned.remove(&token) || self.bugs.has(Bug::SettledWhenSeen) {
                 self.settle(no + 1);
@@ -132,7 +136,7 @@ impl Settle {
     }
 
     fn next_is_keys(&self) -> bool {
-        self.items.front().is_some_and(|i| i.no < self.settled && matches!(i.piece, Piece::Keys(_) | Piece::Nothing))
+        self.items.front().is_some_and(|i| i.no < self.settled && matches!(i.piece, Piece::Keys(_)))
     }
 
     /// The next settled event, with not many more keys than asked for.
