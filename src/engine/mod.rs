@@ -13,7 +13,7 @@ pub mod sim;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
-use crate::model::{Checkpoint, Key, KeyOrder, LaneNote, Position, Range, Rows, Token};
+use crate::model::{Checkpoint, Key, KeyOrder, LaneNote, Position, Rows, Token};
 
 /// What the feed delivers, in the order of the stream.
 #[derive(Debug)]
@@ -124,26 +124,13 @@ pub struct Synced {
 #[allow(async_fn_in_trait)]
 pub trait Mirror {
     /// Makes the shadow's rows for this set equal to the source's current rows, in one transaction
-    /// that also stores `note` as the lane's, when there is one. Idempotent. The read of the source
-    /// begins after the call. `Transient` also when the outcome is unknown: then the engine has made
+    /// that also stores `note` as the lane's (with the rows of its newest range filled in), when there
+    /// is one. Idempotent. The read of the source begins after the call. `Transient` also when the outcome is unknown: then the engine has made
     /// sure that the earlier attempt can no longer commit before the next one begins.
     async fn sync(&self, lane: Lane, rows: Rows<'_>, note: Option<&LaneNote>) -> Result<Synced>;
 
     /// Stores the checkpoint durably.
     async fn store(&self, checkpoint: &Checkpoint) -> Result<()>;
-}
-
-/// What a run finds when it opens: nothing (a new run), or where an earlier life stopped.
-#[derive(Debug)]
-pub struct Resume {
-    pub checkpoint: Checkpoint,
-    /// One note per copy lane that has one.
-    pub notes: Vec<LaneNote>,
-}
-
-/// The range that a copy without any checkpoint starts with.
-pub fn whole() -> Range {
-    Range { after: None, upto: None }
 }
 
 /// A run's error, when the feed or a lane met something that makes going on unsafe.

@@ -1,8 +1,11 @@
 //! What is stored so that a run can go on after any stop.
 //!
 //! Two kinds of record: the run's checkpoint, stored now and then, and each copy lane's note, stored
-//! in the same transaction as the chunk it speaks of (I4). On resume the notes extend the frontier of
-//! the checkpoint as far as their ranges join on without a gap; ranges beyond a gap are copied again.
+//! in the same transaction as the chunk it speaks of (I4). A new life folds the notes into the
+//! checkpoint as far as their ranges join on to its frontier without a gap ([`Checkpoint::absorb`]),
+//! **stores that and deletes the notes in one transaction before it reads anything**; ranges beyond a
+//! gap are copied again. The deletion is not tidiness: a note that outlived its life would later be
+//! taken for a copy of a range in which the new life had meanwhile dropped keys as "still to be copied".
 
 use serde::{Deserialize, Serialize};
 
@@ -30,23 +33,45 @@ pub struct Checkpoint {
     pub changes_seen: u64,
 }
 
-/// The ranges that one copy lane has committed and that no stored checkpoint covers yet, oldest first.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct LaneNote {
-    pub done: Vec<Range>,
-    /// Rows of those ranges.
+/// A range that was committed, and the rows it had.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Noted {
+    pub range: Range,
     pub rows: u64,
 }
 
+/// The ranges that one copy lane has committed and that no stored checkpoint covers yet, oldest first.
+/// The rows of the newest are filled in by the mirror, which alone knows them before the commit.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LaneNote {
+    pub done: Vec<Noted>,
+}
+
 impl Checkpoint {
+    /// The checkpoint of a run that has not copied anything.
+    pub fn new(position: Position) -> Self {
+        Checkpoint {
+            format: FORMAT,
+            phase: Phase::Copy,
+            position,
+            frontier: None,
+            copied: false,
+            rows_copied: 0,
+            keys_synced: 0,
+            changes_seen: 0,
+        }
+    }
+
     /// Moves the frontier over every noted range that joins on to it, in any order of notes.
     pub fn absorb(&mut self, notes: &[LaneNote]) {
         while !self.copied {
-            let next = notes.iter().flat_map(|n| &n.done).find(|r| r.after == self.frontier);
-            match next.map(|r| r.upto.clone()) {
-                Some(Some(upto)) => self.frontier = Some(upto),
-                Some(None) => self.copied = true,
-                None => return,
+            let Some(next) = notes.iter().flat_map(|n| &n.done).find(|n| n.range.after == self.frontier) else {
+                return;
+            };
+            self.rows_copied += next.rows;
+            match &next.range.upto {
+                Some(upto) => self.frontier = Some(upto.clone()),
+                None => self.copied = true,
             }
         }
     }
@@ -56,39 +81,27 @@ impl Checkpoint {
 mod tests {
     use super::*;
 
-    fn range(after: Option<u8>, upto: Option<u8>) -> Range {
-        Range { after: after.map(|b| Key::new(&[b])), upto: upto.map(|b| Key::new(&[b])) }
-    }
-
-    fn checkpoint(frontier: Option<u8>) -> Checkpoint {
-        Checkpoint {
-            format: FORMAT,
-            phase: Phase::Copy,
-            position: Position(String::new()),
-            frontier: frontier.map(|b| Key::new(&[b])),
-            copied: false,
-            rows_copied: 0,
-            keys_synced: 0,
-            changes_seen: 0,
-        }
+    fn noted(after: Option<u8>, upto: Option<u8>) -> Noted {
+        let range = Range { after: after.map(|b| Key::new(&[b])), upto: upto.map(|b| Key::new(&[b])) };
+        Noted { range, rows: 10 }
     }
 
     #[test]
     fn notes_extend_the_frontier_up_to_the_first_gap() {
         let notes = [
-            LaneNote { done: vec![range(Some(2), Some(3)), range(Some(9), Some(10))], rows: 0 },
-            LaneNote { done: vec![range(None, Some(2))], rows: 0 },
+            LaneNote { done: vec![noted(Some(2), Some(3)), noted(Some(9), Some(10))] },
+            LaneNote { done: vec![noted(None, Some(2))] },
         ];
-        let mut c = checkpoint(None);
+        let mut c = Checkpoint::new(Position(String::new()));
         c.absorb(&notes);
-        assert_eq!(c.frontier, Some(Key::new(&[3])));
-        assert!(!c.copied);
+        assert_eq!((c.frontier, c.copied, c.rows_copied), (Some(Key::new(&[3])), false, 20));
     }
 
     #[test]
     fn the_open_end_finishes_the_copy() {
-        let mut c = checkpoint(Some(7));
-        c.absorb(&[LaneNote { done: vec![range(Some(7), None)], rows: 0 }]);
+        let mut c = Checkpoint::new(Position(String::new()));
+        c.frontier = Some(Key::new(&[7]));
+        c.absorb(&[LaneNote { done: vec![noted(Some(7), None)] }]);
         assert!(c.copied);
     }
 }

@@ -7,7 +7,7 @@ mod position;
 mod range;
 mod seq;
 
-pub use checkpoint::{Checkpoint, FORMAT, LaneNote};
+pub use checkpoint::{Checkpoint, FORMAT, LaneNote, Noted};
 pub use key::{Key, KeyOrder};
 pub use phase::Phase;
 pub use position::{Position, Token};

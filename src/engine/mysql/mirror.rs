@@ -1,1 +1,133 @@
-//! To come.
+//! `sync` on one server: DELETE and INSERT … SELECT in one transaction.
+//!
+//! The server itself converts every value, exactly as it would for a native ALTER; osc moves keys
+//! only. Under READ COMMITTED the INSERT … SELECT reads a fresh snapshot of the source without locking
+//! its rows, so the application never waits for it, and "a read that begins after the delivery" is
+//! the statement's own. Deleting first makes the operation idempotent and lets a row's unique values
+//! move; a unique conflict that is left is resolved in [`super::conflict`].
+
+use std::rc::Rc;
+
+use super::conflict;
+use super::key::{KeySpec, Side};
+use super::lanes::Lanes;
+use super::names::Names;
+use super::session::{Session, code};
+use super::shadow::Mapping;
+use super::state;
+use crate::engine::{Lane, Mirror, Synced};
+use crate::error::{Error, Kind, Result};
+use crate::model::{Checkpoint, Key, LaneNote, Rows};
+
+/// The server's number for a duplicate entry under a unique key.
+pub const DUPLICATE: u16 = 1062;
+
+/// What one sync is made of: the tables, the key, and how columns become columns.
+pub struct Rewrite {
+    pub names: Rc<Names>,
+    pub key: KeySpec,
+    pub mapping: Mapping,
+}
+
+pub struct MySqlMirror {
+    pub(super) rewrite: Rc<Rewrite>,
+    lanes: Lanes,
+    /// The lane that stores checkpoints; no sync uses it.
+    store: Lane,
+}
+
+impl Rewrite {
+    /// The condition that picks the rows on one side.
+    pub fn filter(&self, side: Side, rows: Rows<'_>) -> Result<String> {
+        match rows {
+            Rows::Range(range) => self.key.where_range(side, range),
+            Rows::Keys(keys) => self.key.where_keys(side, keys),
+        }
+    }
+
+    pub fn delete(&self, rows: Rows<'_>) -> Result<String> {
+        Ok(format!("DELETE FROM {} WHERE {}", self.names.shadow, self.filter(Side::Shadow, rows)?))
+    }
+
+    /// INSERT … SELECT of these rows into a table with the shadow's columns.
+    pub fn insert(&self, into: &impl std::fmt::Display, rows: Rows<'_>) -> Result<String> {
+        Ok(format!("INSERT INTO {into} ({}) {}", self.mapping.insert_columns, self.select(&self.filter(Side::Source, rows)?)))
+    }
+
+    pub fn select(&self, filter: &str) -> String {
+        format!(
+            "SELECT {} FROM {} FORCE INDEX ({}) WHERE {filter}",
+            self.mapping.select_list, self.names.original, self.key.index
+        )
+    }
+}
+
+impl MySqlMirror {
+    /// `lanes`: one for each copier and applier and one more.
+    pub fn new(rewrite: Rc<Rewrite>, lanes: Lanes, store: Lane) -> Self {
+        MySqlMirror { rewrite, lanes, store }
+    }
+
+    async fn write(&self, lane: Lane, rows: Rows<'_>, note: Option<&LaneNote>, conflicts: bool) -> Result<Synced> {
+        let delete = self.rewrite.delete(rows)?;
+        let insert = self.rewrite.insert(&self.rewrite.names.shadow, rows)?;
+        self.lanes
+            .transaction(lane, async |session: &mut Session| {
+                if conflicts {
+                    conflict::displace(session, &self.rewrite).await?;
+                }
+                session.exec_long(&delete).await?;
+                let rows = session.exec_long(&insert).await?;
+                if let Some(note) = note {
+                    let mut note = note.clone();
+                    if let Some(newest) = note.done.last_mut() {
+                        newest.rows = rows;
+                    }
+                    state::put_note(session, &self.rewrite.names.state, lane.0, &note).await?;
+                }
+                Ok(Synced { rows })
+            })
+            .await
+    }
+}
+
+impl Mirror for MySqlMirror {
+    async fn sync(&self, lane: Lane, rows: Rows<'_>, note: Option<&LaneNote>) -> Result<Synced> {
+        match self.write(lane, rows, note, false).await {
+            Err(error) if code(&error) == Some(DUPLICATE) => {
+                tracing::debug!(%error, "a unique value is held by another row of the shadow");
+                self.lanes.aside(lane, async |session| conflict::examine(session, &self.rewrite, rows).await).await?;
+                let result = self.write(lane, rows, note, true).await;
+                self.lanes.aside(lane, async |session| conflict::clear(session, &self.rewrite).await).await?;
+                result.map_err(|error| match code(&error) {
+                    // The values went on moving; a new look finds where they are now.
+                    Some(DUPLICATE) => error.with_kind(Kind::Transient),
+                    _ => explain(error),
+                })
+            }
+            Err(error) => Err(explain(error)),
+            done => done,
+        }
+    }
+
+    async fn store(&self, checkpoint: &Checkpoint) -> Result<()> {
+        let state = &self.rewrite.names.state;
+        self.lanes.transaction(self.store, async |session| state::put_checkpoint(session, state, checkpoint).await).await
+    }
+}
+
+/// A value that the new definition can't hold is the user's to decide on.
+fn explain(error: Error) -> Error {
+    match (error.kind(), code(&error)) {
+        (Kind::Definite, Some(_)) => error
+            .context("A row can't be copied into the new table")
+            .table("The table is unchanged.")
+            .todo("Change the row, or the ALTER; a native ALTER would fail in the same place."),
+        _ => error,
+    }
+}
+
+/// For messages: the keys of a set, at most a few.
+pub fn describe(key: &KeySpec, keys: &[Key]) -> String {
+    keys.iter().take(3).map(|k| key.describe(k)).collect::<Vec<_>>().join("; ")
+}

@@ -37,9 +37,10 @@ impl Session {
         })?;
         let id = conn.id();
         let mut session = Session { conn, id, flavor };
+        session.exec("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
         session
             .exec(
-                "SET SESSION transaction_isolation = 'READ-COMMITTED', time_zone = '+00:00', \
+                "SET SESSION time_zone = '+00:00', \
                  sql_mode = CONCAT(@@GLOBAL.sql_mode, ',NO_AUTO_VALUE_ON_ZERO'), \
                  innodb_lock_wait_timeout = 10, lock_wait_timeout = 30, net_write_timeout = 600",
             )

@@ -1,1 +1,185 @@
-//! To come.
+//! The run's own two tables, beside the table that is changed: what is stored, and by whom.
+//!
+//! `…_osc_state` holds one row per slot: who the run is, the **epoch**, the checkpoint, a note per copy
+//! lane. `…_osc_marks` holds the marks; it is a table of its own because the session that holds the
+//! fence locks what it touches, and marks must go on meanwhile.
+//!
+//! **The epoch keeps zombies out.** A transaction whose connection died may still commit later, over a
+//! newer sync of the same rows. So every transaction that writes to the shadow first reads the epoch
+//! row under a shared lock and checks it; a new life of the process, and a lane that lost its
+//! connection, raise the epoch under an exclusive lock. The raise waits for every transaction that
+//! passed the check, and none of an older epoch passes it afterwards: after the raise no earlier
+//! attempt can commit.
+
+use mysql_async::Row;
+use serde::{Deserialize, Serialize};
+
+use super::key::KeySpec;
+use super::names::Names;
+use super::session::Session;
+use super::sql::{Table, text};
+use crate::error::{Error, Result};
+use crate::model::{Checkpoint, FORMAT, LaneNote};
+
+/// Who the run is: written once, when it begins.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    pub format: u32,
+    /// The run's id, as printed at its start.
+    pub id: String,
+    /// The table as `db.table`.
+    pub table: String,
+    /// What stands after ALTER TABLE.
+    pub alter: String,
+    /// The table's definition when the run began.
+    pub fingerprint: String,
+    pub key: KeySpec,
+    /// The stream's place when the run began, for a point-in-time restore.
+    pub started_at: String,
+}
+
+const RUN: &str = "run";
+const EPOCH: &str = "epoch";
+const LIFE: &str = "life";
+const CHECKPOINT: &str = "checkpoint";
+
+/// Creates both tables and writes the run's record. The record comes last: a state table without one
+/// is a run that never began.
+pub async fn create(session: &mut Session, names: &Names, record: &RunRecord) -> Result<()> {
+    for statement in create_statements(names) {
+        session.exec(&statement).await?;
+    }
+    put(session, &names.state, EPOCH, "0").await?;
+    put(session, &names.state, RUN, &encode(record)?).await
+}
+
+/// The statements that create both tables, for the plan too.
+pub fn create_statements(names: &Names) -> [String; 2] {
+    [
+        format!(
+            "CREATE TABLE {} (slot VARCHAR(32) NOT NULL PRIMARY KEY, body LONGTEXT NOT NULL) \
+             ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COMMENT='osc: state of a run'",
+            names.state
+        ),
+        format!(
+            "CREATE TABLE {} (slot INT UNSIGNED NOT NULL PRIMARY KEY, life BIGINT UNSIGNED NOT NULL, \
+             token BIGINT UNSIGNED NOT NULL, at TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)) \
+             ENGINE=InnoDB COMMENT='osc: marks of a run'",
+            names.marks
+        ),
+    ]
+}
+
+/// The run's record, if there is a state table with one.
+pub async fn record(session: &mut Session, state: &Table) -> Result<Option<RunRecord>> {
+    let Some(body) = get(session, state, RUN).await? else { return Ok(None) };
+    let head: Head = decode(&body)?;
+    known(head.format)?;
+    decode(&body).map(Some)
+}
+
+#[derive(Deserialize)]
+struct Head {
+    format: u32,
+}
+
+fn known(format: u32) -> Result<()> {
+    if format == FORMAT {
+        return Ok(());
+    }
+    Err(Error::refused(format!("The run was stored in format {format}; this osc reads format {FORMAT} only."))
+        .table("The table is unchanged.")
+        .todo("Go on with the version of osc that began it, or remove it with `osc cleanup` and begin anew."))
+}
+
+/// Begins a new life: raises the epoch, folds the lanes' notes into the checkpoint and deletes them,
+/// all in one transaction. Returns the epoch and the checkpoint, if one was stored.
+pub async fn begin_life(session: &mut Session, state: &Table, life: u64) -> Result<(u64, Option<Checkpoint>)> {
+    session.exec("START TRANSACTION").await?;
+    let epoch = bump(session, state).await?;
+    put(session, state, LIFE, &life.to_string()).await?;
+    let checkpoint = match get(session, state, CHECKPOINT).await? {
+        None => None,
+        Some(body) => {
+            known(decode::<Head>(&body)?.format)?;
+            let mut checkpoint: Checkpoint = decode(&body)?;
+            let notes = session.all::<String>(&format!("SELECT body FROM {state} WHERE slot LIKE 'lane-%'")).await?;
+            let notes = notes.iter().map(|n| decode(n)).collect::<Result<Vec<LaneNote>>>()?;
+            checkpoint.absorb(&notes);
+            put(session, state, CHECKPOINT, &encode(&checkpoint)?).await?;
+            Some(checkpoint)
+        }
+    };
+    session.exec(&format!("DELETE FROM {state} WHERE slot LIKE 'lane-%'")).await?;
+    session.exec("COMMIT").await?;
+    Ok((epoch, checkpoint))
+}
+
+/// Raises the epoch: when this returns no transaction of an earlier epoch can commit any more. A process
+/// whose life is over, because another one took the run over, raises nothing and has to stop.
+pub async fn raise(session: &mut Session, state: &Table, life: u64) -> Result<u64> {
+    session.exec("START TRANSACTION").await?;
+    let epoch = bump(session, state).await?;
+    if get(session, state, LIFE).await? != Some(life.to_string()) {
+        session.exec("ROLLBACK").await?;
+        return Err(Error::stopped("Another osc process went on with this run.")
+            .table("The table is unchanged by this process.")
+            .todo("Look at the other process; one run of a table is enough."));
+    }
+    session.exec("COMMIT").await?;
+    Ok(epoch)
+}
+
+async fn bump(session: &mut Session, state: &Table) -> Result<u64> {
+    session.exec(&format!("UPDATE {state} SET body = body + 1 WHERE slot = '{EPOCH}'")).await?;
+    read_epoch(session, state, "FOR UPDATE").await
+}
+
+async fn read_epoch(session: &mut Session, state: &Table, lock: &str) -> Result<u64> {
+    let row: Option<u64> =
+        session.first(&format!("SELECT CAST(body AS UNSIGNED) FROM {state} WHERE slot = '{EPOCH}' {lock}")).await?;
+    row.ok_or_else(gone)
+}
+
+/// Takes the shared lock on the epoch for the rest of the transaction; returns whether it is still ours.
+pub async fn is_current(session: &mut Session, state: &Table, epoch: u64) -> Result<bool> {
+    Ok(read_epoch(session, state, "LOCK IN SHARE MODE").await? == epoch)
+}
+
+pub async fn put_note(session: &mut Session, state: &Table, lane: u16, note: &LaneNote) -> Result<()> {
+    put(session, state, &format!("lane-{lane}"), &encode(note)?).await
+}
+
+pub async fn put_checkpoint(session: &mut Session, state: &Table, checkpoint: &Checkpoint) -> Result<()> {
+    put(session, state, CHECKPOINT, &encode(checkpoint)?).await
+}
+
+async fn put(session: &mut Session, state: &Table, slot: &str, body: &str) -> Result<()> {
+    let (slot, body) = (text(slot), text(body));
+    let sql = format!("INSERT INTO {state} (slot, body) VALUES ({slot}, {body}) ON DUPLICATE KEY UPDATE body = {body}");
+    session.exec(&sql).await.map(drop)
+}
+
+async fn get(session: &mut Session, state: &Table, slot: &str) -> Result<Option<String>> {
+    let row: Option<Row> = session.first(&format!("SELECT body FROM {state} WHERE slot = {}", text(slot))).await?;
+    Ok(row.and_then(|r| r.get_opt::<String, _>(0)).and_then(|r| r.ok()))
+}
+
+fn encode<T: Serialize>(value: &T) -> Result<String> {
+    serde_json::to_string(value).map_err(|e| Error::definite("The run's state could not be written as JSON.").caused_by(e))
+}
+
+fn decode<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T> {
+    serde_json::from_str(body).map_err(|e| {
+        Error::refused("The run's stored state can't be read.")
+            .table("The table is unchanged.")
+            .todo("Remove the run with `osc cleanup` and begin anew.")
+            .caused_by(e)
+    })
+}
+
+fn gone() -> Error {
+    Error::definite("The run's state table has lost its rows: somebody else removed them.")
+        .table("The table is unchanged.")
+        .todo("Remove what is left with `osc cleanup` and begin anew.")
+}

@@ -1,0 +1,39 @@
+//! Who holds the table while the lock is waited for, in words for the log.
+
+use crate::engine::mysql::session::Session;
+use crate::engine::mysql::sql::{Table, text};
+
+/// ` (blocked by connection 12 of app@host, in a transaction for 34 s: SELECT …)`, or nothing when the
+/// server doesn't tell. Never fails: it's a courtesy.
+pub async fn name(session: &mut Session, table: &Table) -> String {
+    let sql = if session.flavor.is_mariadb() {
+        // Without the metadata_lock_info plugin the holders aren't shown; the oldest transactions are the likely ones.
+        "SELECT p.id, CONCAT(p.user, '@', p.host), TIMESTAMPDIFF(SECOND, t.trx_started, NOW()), IFNULL(LEFT(p.info, 80), '(idle)') \
+         FROM information_schema.innodb_trx t JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id \
+         WHERE p.id <> CONNECTION_ID() ORDER BY t.trx_started LIMIT 3"
+            .to_owned()
+    } else {
+        format!(
+            "SELECT t.processlist_id, CONCAT(t.processlist_user, '@', t.processlist_host), t.processlist_time, \
+             IFNULL(LEFT(t.processlist_info, 80), '(idle)') \
+             FROM performance_schema.metadata_locks l JOIN performance_schema.threads t ON t.thread_id = l.owner_thread_id \
+             WHERE l.object_type = 'TABLE' AND l.object_schema = {} AND l.object_name = {} AND l.lock_status = 'GRANTED' \
+             AND t.processlist_id <> CONNECTION_ID() LIMIT 3",
+            text(table.db.bare()),
+            text(table.name.bare())
+        )
+    };
+    match session.all::<(u64, String, Option<i64>, String)>(&sql).await {
+        Ok(rows) if !rows.is_empty() => {
+            let one = |(id, who, seconds, what): &(u64, String, Option<i64>, String)| {
+                format!("connection {id} of {who}, for {} s: {what}", seconds.unwrap_or(0))
+            };
+            format!(" (held by {})", rows.iter().map(one).collect::<Vec<_>>().join("; "))
+        }
+        Ok(_) => String::new(),
+        Err(error) => {
+            tracing::debug!(%error, "asking who holds the table");
+            String::new()
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! The lock under which the tables are swapped; the only place that takes one.
+//!
+//! `LOCK TABLES original WRITE, shadow WRITE` on a session of its own. Table locks are granted in name
+//! order and the shadow's name sorts after the original's (see [`super::names`]), so writers queue on
+//! the original and find the new table when they wake.
+//!
+//! **The application never waits longer than it was promised.** While the lock is waited for, its new
+//! statements queue behind us, so a watchdog kills the waiting statement after `lock_wait`
+//! (`lock_wait_timeout` counts whole seconds). From the grant on another watchdog kills the session after
+//! `hold`, whatever the process does meanwhile; a killed or dropped session releases its locks and can't
+//! swap. How the tables are swapped under the lock is [`one_session`] for MySQL and [`two_sessions`] for
+//! MariaDB, which refuses RENAME under LOCK TABLES.
+
+mod blockers;
+mod one_session;
+pub mod outcome;
+mod two_sessions;
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::catalog;
+use super::connect::Address;
+use super::feed::{self, Marks};
+use super::mirror::{DUPLICATE, Rewrite};
+use super::session::{Session, code};
+use super::source::MySqlSource;
+use crate::engine::{Fence, Patience, Swapped};
+use crate::error::{Error, Kind, Result};
+use crate::model::{Key, Rows};
+
+pub use two_sessions::{SENTRY, sentry_statement};
+
+/// Keys of one statement of the final sync.
+const BATCH: usize = 500;
+
+pub struct MySqlFence {
+    session: Session,
+    /// A second session: looks, and on MariaDB renames.
+    other: Session,
+    address: Address,
+    rewrite: Rc<Rewrite>,
+    marks: Rc<Marks>,
+    fingerprint: String,
+    auto_increment: Option<u64>,
+    granted: Instant,
+    watchdog: Watchdog,
+}
+
+/// Kills a session unless it's told in time that all is well. Dropping it kills at once.
+struct Watchdog {
+    disarm: Option<oneshot::Sender<()>>,
+}
+
+impl Watchdog {
+    fn arm(address: Address, id: u32, after: Duration) -> Self {
+        let (disarm, disarmed) = oneshot::channel();
+        tokio::task::spawn_local(async move {
+            if let Ok(Ok(())) = tokio::time::timeout(after, disarmed).await {
+                return;
+            }
+            kill(&address, id).await;
+        });
+        Watchdog { disarm: Some(disarm) }
+    }
+
+    fn disarm(mut self) {
+        if let Some(disarm) = self.disarm.take() {
+            let _ = disarm.send(());
+        }
+    }
+}
+
+/// Ends a connection on the server. Its own account may do that without further privileges.
+async fn kill(address: &Address, id: u32) {
+    let killed = async { Session::open(address).await?.exec(&format!("KILL CONNECTION {id}")).await };
+    match tokio::time::timeout(Duration::from_secs(10), killed).await {
+        Ok(Ok(_)) => tracing::debug!(connection = id, "the session that held the lock was ended"),
+        // 1094: it's gone already.
+        Ok(Err(error)) if code(&error) == Some(1094) => {}
+        Ok(Err(error)) => tracing::warn!(%error, connection = id, "the session that held the lock could not be ended"),
+        Err(_) => tracing::warn!(connection = id, "the session that held the lock could not be ended in time"),
+    }
+}
+
+/// Takes the lock.
+pub async fn lock(source: &MySqlSource, patience: Patience) -> Result<MySqlFence> {
+    let names = &source.rewrite.names;
+    let mut session = Session::open(&source.address).await?;
+    let mut other = Session::open(&source.address).await?;
+    let mut tables = format!("{} WRITE, {} WRITE", names.original, names.shadow);
+    if session.flavor.is_mariadb() {
+        two_sessions::put_sentry(&mut other, names).await?;
+        tables.push_str(&format!(", {} WRITE", names.old));
+    }
+    // Statements of the final sync are transactions of their own under the table locks: START
+    // TRANSACTION would release the locks.
+    let id = session.id;
+    let statement = format!("LOCK TABLES {tables}");
+    let waiting = session.exec(&statement);
+    tokio::pin!(waiting);
+    let granted = tokio::select! {
+        biased;
+        result = &mut waiting => result,
+        () = tokio::time::sleep(patience.lock_wait) => {
+            let blockers = blockers::name(&mut other, &names.original).await;
+            let _ = other.exec(&format!("KILL QUERY {id}")).await;
+            // Whether the kill or the grant came first: the session is closed, and with it the lock.
+            let _ = tokio::time::timeout(Duration::from_secs(10), waiting).await;
+            drop(session);
+            return Err(Error::transient(format!(
+                "The table could not be locked within {} ms{blockers}.", patience.lock_wait.as_millis()
+            )));
+        }
+    };
+    granted?;
+    let watchdog = Watchdog::arm(source.address.clone(), id, patience.hold);
+    Ok(MySqlFence {
+        session,
+        other,
+        address: source.address.clone(),
+        rewrite: source.rewrite.clone(),
+        marks: source.marks.clone(),
+        fingerprint: source.fingerprint.clone(),
+        auto_increment: source.auto_increment,
+        granted: Instant::now(),
+        watchdog,
+    })
+}
+
+impl MySqlFence {
+    /// Nothing that the stream did not show may have changed the table.
+    async fn undisturbed(&mut self) -> Result<()> {
+        let found = catalog::fingerprint(&mut self.session, &self.rewrite.names.original).await?;
+        if found != self.fingerprint {
+            return Err(crate::engine::disturbed("The table's definition changed while the run was on.")
+                .todo("Remove the run with `osc cleanup` and begin anew."));
+        }
+        match self.marks.prepared() {
+            0 => Ok(()),
+            open => Err(Error::transient(format!(
+                "{open} prepared XA transaction(s) hold changes of the table; they have to be committed or rolled back first."
+            ))),
+        }
+    }
+
+    /// The shadow goes on counting where the table is.
+    async fn carry_auto_increment(&mut self) -> Result<()> {
+        let names = self.rewrite.names.clone();
+        let Some(source) = catalog::auto_increment(&mut self.session, &names.original).await? else { return Ok(()) };
+        let wanted = self.auto_increment.map_or(source, |n| n.max(source));
+        match catalog::auto_increment(&mut self.session, &names.shadow).await? {
+            Some(shadow) if shadow < wanted => {
+                self.session.exec(&format!("ALTER TABLE {} AUTO_INCREMENT = {wanted}", names.shadow)).await.map(drop)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Fence for MySqlFence {
+    async fn sync(&mut self, keys: &[Key]) -> Result<()> {
+        self.undisturbed().await?;
+        for keys in keys.chunks(BATCH) {
+            self.session.exec_long(&self.rewrite.delete(Rows::Keys(keys))?).await?;
+        }
+        for keys in keys.chunks(BATCH) {
+            let insert = self.rewrite.insert(&self.rewrite.names.shadow, Rows::Keys(keys))?;
+            if let Err(error) = self.session.exec_long(&insert).await {
+                return Err(match code(&error) {
+                    Some(DUPLICATE) => error
+                        .with_kind(Kind::Definite)
+                        .context("Two rows of the table have the same value under a unique key of the new definition")
+                        .table("The table is unchanged.")
+                        .todo("Remove the duplicate and run the same command again."),
+                    _ => error,
+                });
+            }
+        }
+        self.carry_auto_increment().await
+    }
+
+    async fn swap(mut self) -> Result<Swapped> {
+        let position = feed::current_position(&mut self.other).await?;
+        let granted = self.granted;
+        let rename = format!(
+            "RENAME TABLE {original} TO {}, {} TO {original}",
+            self.rewrite.names.old,
+            self.rewrite.names.shadow,
+            original = self.rewrite.names.original
+        );
+        let swapped = if self.session.flavor.is_mariadb() {
+            two_sessions::rename(&mut self.session, &mut self.other, &self.rewrite.names, &rename).await
+        } else {
+            one_session::rename(&mut self.session, &rename).await
+        };
+        let held = granted.elapsed();
+        match swapped {
+            Ok(()) => {
+                self.watchdog.disarm();
+                Ok(Swapped { held, position: feed::describe(&position) })
+            }
+            Err(error) => {
+                let ids = [self.session.id, self.other.id];
+                // Both connections end here, so no statement of theirs can still be waiting for its turn.
+                let MySqlFence { session, other, address, rewrite, watchdog, .. } = self;
+                drop((session, other, watchdog));
+                if outcome::swapped(&address, &rewrite.names, ids).await? {
+                    return Ok(Swapped { held, position: feed::describe(&position) });
+                }
+                Err(error.with_kind(Kind::Transient).context("The tables were not swapped"))
+            }
+        }
+    }
+
+    async fn release(mut self) {
+        if self.session.exec("UNLOCK TABLES").await.is_ok() {
+            self.watchdog.disarm();
+        }
+    }
+}

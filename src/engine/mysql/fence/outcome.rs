@@ -1,0 +1,65 @@
+//! Whether the tables were swapped, read from the catalog after a RENAME whose answer is unknown.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{SENTRY, kill};
+use crate::engine::mysql::connect::Address;
+use crate::engine::mysql::names::Names;
+use crate::engine::mysql::session::Session;
+use crate::engine::mysql::sql::text;
+use crate::error::{Error, Result};
+
+/// How long to go on asking a server that doesn't answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Ends the connections that took part and waits until they are gone: only then is the catalog's
+/// answer final. Then: the swap was done if the shadow's name is free and the old name holds a table
+/// that isn't the sentry.
+pub async fn swapped(address: &Address, names: &Names, ids: [u32; 2]) -> Result<bool> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match look(address, names, ids).await {
+            Ok(Some(swapped)) => return Ok(swapped),
+            Ok(None) => {}
+            Err(error) => tracing::debug!(%error, "asking the catalog for the outcome of the swap"),
+        }
+        if Instant::now() > until {
+            return Err(Error::ambiguous("The connection broke while the tables were being swapped, and the server can't be asked.")
+                .table(format!(
+                    "Either {} has the new definition, or it is unchanged; no row is lost in either case.",
+                    names.original.bare()
+                ))
+                .todo("Run the same command again when the server answers: it finds out and goes on, or says that it's done."));
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn look(address: &Address, names: &Names, ids: [u32; 2]) -> Result<Option<bool>> {
+    let mut session = Session::open(address).await?;
+    let [a, b] = ids;
+    let left: Vec<u32> =
+        session.all(&format!("SELECT id FROM information_schema.processlist WHERE id IN ({a}, {b})")).await?;
+    if !left.is_empty() {
+        for id in left {
+            kill(address, id).await;
+        }
+        return Ok(None);
+    }
+    is_swapped(&mut session, names).await.map(Some)
+}
+
+/// What the catalog says now.
+pub async fn is_swapped(session: &mut Session, names: &Names) -> Result<bool> {
+    let tables: Vec<(String, String)> = session
+        .all(&format!(
+            "SELECT table_name, table_comment FROM information_schema.tables WHERE table_schema = {}",
+            text(names.original.db.bare())
+        ))
+        .await?;
+    let comment = |name: &str| tables.iter().find(|(n, _)| n == name).map(|(_, c)| c.as_str());
+    let old = comment(names.old.name.bare()).is_some_and(|c| c != SENTRY);
+    Ok(old && comment(names.shadow.name.bare()).is_none())
+}

@@ -1,0 +1,90 @@
+//! The swap on MariaDB, which refuses RENAME under LOCK TABLES (error 1192).
+//!
+//! A second session queues the RENAME behind the locks. **A sentry table under the old table's name
+//! makes it fail as long as it is there.** The holder checks that the RENAME is queued, drops the sentry
+//! and unlocks. RENAME asks for its locks in name order, and both other names sort after the
+//! original's, so a RENAME that waits for a table lock waits on the original; when the holder unlocks,
+//! the exclusive request goes before the writers that queue behind it, and they find the new table.
+//!
+//! If the holder dies before it dropped the sentry, the RENAME fails on the sentry: not swapped. If it
+//! dies after, the RENAME goes through, and everything was synced before the RENAME was sent: swapped
+//! and complete. There is no third case.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::engine::mysql::names::Names;
+use crate::engine::mysql::session::Session;
+use crate::engine::mysql::sql::text;
+use crate::error::{Error, Result};
+
+/// The sentry's table comment, by which it's known from an old table with the user's rows.
+pub const SENTRY: &str = "osc: sentry, holds no data";
+
+/// How long the RENAME may take to queue up.
+const QUEUE: Duration = Duration::from_secs(1);
+
+pub fn sentry_statement(names: &Names) -> String {
+    format!("CREATE TABLE {} (sentry INT) ENGINE=InnoDB COMMENT={}", names.old, quoted(SENTRY))
+}
+
+fn quoted(comment: &str) -> String {
+    format!("'{}'", comment.replace('\'', "''"))
+}
+
+/// Puts the sentry where the old table will be. It stays between attempts.
+pub async fn put_sentry(session: &mut Session, names: &Names) -> Result<()> {
+    let comment: Option<String> = session
+        .first(&format!(
+            "SELECT table_comment FROM information_schema.tables WHERE table_schema = {} AND table_name = {}",
+            text(names.old.db.bare()),
+            text(names.old.name.bare())
+        ))
+        .await?;
+    match comment {
+        Some(comment) if comment == SENTRY => Ok(()),
+        Some(_) => Err(Error::definite(format!("A table named {} exists.", names.old.bare()))
+            .table("The table is unchanged.")
+            .todo("Rename or drop that table, and run the same command again.")),
+        None => session.exec(&sentry_statement(names)).await.map(drop),
+    }
+}
+
+pub async fn rename(holder: &mut Session, renamer: &mut Session, names: &Names, rename: &str) -> Result<()> {
+    let id = renamer.id;
+    let queued = renamer.exec(rename);
+    tokio::pin!(queued);
+    let unlock = async {
+        wait_until_queued(holder, id, rename).await?;
+        holder.exec(&format!("DROP TABLE {}", names.old)).await?;
+        holder.exec("UNLOCK TABLES").await.map(drop)
+    };
+    let unlocked = tokio::select! {
+        biased;
+        renamed = &mut queued => return renamed.map(drop),
+        unlocked = unlock => unlocked,
+    };
+    match unlocked {
+        Ok(()) => queued.await.map(drop),
+        // The locks may still be held; the caller ends both connections and looks.
+        Err(error) => Err(error),
+    }
+}
+
+/// Waits until the server says that the RENAME waits for a table lock.
+async fn wait_until_queued(holder: &mut Session, id: u32, rename: &str) -> Result<()> {
+    let sql = format!("SELECT state, info FROM information_schema.processlist WHERE id = {id}");
+    let until = Instant::now() + QUEUE;
+    while Instant::now() < until {
+        let row: Option<(Option<String>, Option<String>)> = holder.first(&sql).await?;
+        if let Some((Some(state), Some(info))) = row
+            && state == "Waiting for table metadata lock"
+            && info == rename
+        {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    Err(Error::transient("The RENAME did not queue up behind the lock in time."))
+}

@@ -1,0 +1,74 @@
+//! What a run is told before it starts, beyond the engine's own business.
+
+use std::time::Duration;
+
+use crate::engine::Patience;
+
+/// Sizes, paces and limits of a run. Every field has a default that suits a production server.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Copy lanes, each with a session of its own.
+    pub copiers: u16,
+    /// Apply lanes. More than one only has an effect where keys can be compared.
+    pub appliers: u16,
+    /// Rows of a chunk, fixed; none: sized by `chunk_time`.
+    pub chunk_rows: Option<u64>,
+    /// The most rows of a chunk that is sized by time: bounds what one transaction writes.
+    pub chunk_rows_most: u64,
+    /// How long a chunk should take.
+    pub chunk_time: Duration,
+    /// The most keys that one apply syncs.
+    pub batch_keys: usize,
+    /// The most bytes of keys that one apply syncs: bounds the length of a statement.
+    pub batch_bytes: usize,
+    /// What the keys that wait for a sync may cost; at the limit the copy pauses and the feed is not read.
+    pub pending_limit_bytes: usize,
+    /// From one mark's return to the next mark.
+    pub mark_every: Duration,
+    /// From one stored checkpoint to the next.
+    pub store_every: Duration,
+    /// How often an operation is tried again after a transient error.
+    pub retries: u32,
+    /// From one look at the server's load to the next.
+    pub pressure_every: Duration,
+    /// What the cutover may make the application wait.
+    pub patience: Patience,
+    /// The cutover is tried when at most this many keys wait, and the last mark took at most `calm`
+    /// to come back out of the stream.
+    pub ready_keys: usize,
+    pub calm: Duration,
+    /// Pause after a failed cutover attempt; grows with the attempts and gets jitter.
+    pub cutover_pause: Duration,
+    /// How many cutover attempts are made before the run stops where it can be resumed.
+    pub cutover_attempts: u32,
+    /// Do everything but the swap.
+    pub no_cutover: bool,
+    /// Seed for jitter.
+    pub seed: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            copiers: 2,
+            appliers: 1,
+            chunk_rows: None,
+            chunk_rows_most: 100_000,
+            chunk_time: Duration::from_millis(500),
+            batch_keys: 1000,
+            batch_bytes: 1 << 20,
+            pending_limit_bytes: 64 << 20,
+            mark_every: Duration::from_millis(100),
+            store_every: Duration::from_secs(1),
+            retries: 60,
+            pressure_every: Duration::from_millis(500),
+            patience: Patience { lock_wait: Duration::from_millis(200), hold: Duration::from_secs(2) },
+            ready_keys: 1000,
+            calm: Duration::from_millis(500),
+            cutover_pause: Duration::from_millis(500),
+            cutover_attempts: 600,
+            no_cutover: false,
+            seed: 1,
+        }
+    }
+}

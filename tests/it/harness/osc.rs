@@ -1,0 +1,206 @@
+//! The `osc` binary as a user runs it.
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::database::Database;
+
+/// How long a run may take in a test before it's taken for hung.
+const HUNG: Duration = Duration::from_secs(300);
+
+/// A command to build up.
+pub struct Osc {
+    command: Command,
+    dir: PathBuf,
+}
+
+/// What a run printed and how it ended.
+#[derive(Debug)]
+pub struct Report {
+    pub exit: i32,
+    /// The lines of JSON on stdout.
+    pub events: Vec<Value>,
+    pub stderr: String,
+}
+
+/// A run under way.
+pub struct Running {
+    child: Child,
+    lines: mpsc::Receiver<Value>,
+    events: Vec<Value>,
+    stderr: Option<std::thread::JoinHandle<String>>,
+    /// While this file exists the run doesn't cut over.
+    pub postpone: PathBuf,
+    /// While this file exists the run holds.
+    pub throttle: PathBuf,
+}
+
+impl Osc {
+    pub fn new(database: &Database, verb: &str) -> Osc {
+        let dir = std::env::temp_dir().join(format!("osc-test-{}-{}", database.server.name, database.name));
+        std::fs::create_dir_all(&dir).expect("a directory for flag files");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_osc"));
+        command
+            .arg(verb)
+            .args(["--json", "--no-progress"])
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", &dir)
+            .env("DATABASE_URL", database.osc_url())
+            .env("OSC_PASSWORD", "osc-secret")
+            .stdin(Stdio::null());
+        Osc { command, dir }
+    }
+
+    pub fn alter(database: &Database, table: &str, alter: &str) -> Osc {
+        Osc::new(database, "alter").args(["--table", table, "--alter", alter])
+    }
+
+    pub fn args<'a>(mut self, arguments: impl IntoIterator<Item = &'a str>) -> Osc {
+        self.command.args(arguments);
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: &str) -> Osc {
+        self.command.env(name, value);
+        self
+    }
+
+    /// The cutover waits for [`Running::go`].
+    pub fn postponed(mut self) -> Osc {
+        let flag = self.dir.join("postpone");
+        std::fs::write(&flag, "").expect("the flag file is written");
+        self.command.arg("--postpone-cut-over-flag-file").arg(&flag);
+        self
+    }
+
+    /// The copy waits for [`Running::unthrottle`].
+    pub fn throttled(mut self) -> Osc {
+        let flag = self.dir.join("throttle");
+        std::fs::write(&flag, "").expect("the flag file is written");
+        self.command.arg("--throttle-flag-file").arg(&flag);
+        self
+    }
+
+    pub fn start(mut self) -> Running {
+        let mut child = self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("osc starts");
+        let (send, lines) = mpsc::channel();
+        let stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));
+        std::thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                let event = serde_json::from_str(&line).unwrap_or_else(|_| panic!("a line that is no JSON: {line}"));
+                if send.send(event).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut stderr = child.stderr.take().expect("stderr is piped");
+        let stderr = std::thread::spawn(move || {
+            let mut text = String::new();
+            let _ = std::io::Read::read_to_string(&mut stderr, &mut text);
+            text
+        });
+        Running {
+            child,
+            lines,
+            events: Vec::new(),
+            stderr: Some(stderr),
+            postpone: self.dir.join("postpone"),
+            throttle: self.dir.join("throttle"),
+        }
+    }
+
+    pub fn run(self) -> Report {
+        self.start().wait()
+    }
+}
+
+impl Running {
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for an event on stdout that satisfies the condition.
+    pub fn until(&mut self, what: &str, mut condition: impl FnMut(&Value) -> bool) -> Value {
+        let end = Instant::now() + HUNG;
+        loop {
+            match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(event) => {
+                    self.events.push(event.clone());
+                    if condition(&event) {
+                        return event;
+                    }
+                }
+                Err(_) => {
+                    let _ = self.child.kill();
+                    let stderr = self.stderr.take().and_then(|t| t.join().ok()).unwrap_or_default();
+                    panic!(
+                        "waiting for {what}: osc ended or said nothing.\n{stderr}\nlast events: {:?}",
+                        self.events.iter().rev().take(3)
+                    );
+                }
+            }
+        }
+    }
+
+    /// Waits until a progress event shows this phase.
+    pub fn until_phase(&mut self, phase: &str) -> Value {
+        self.until(phase, |e| e["event"] == "progress" && e["phase"] == phase)
+    }
+
+    /// Lets a postponed cutover go.
+    pub fn go(&self) {
+        std::fs::remove_file(&self.postpone).expect("the run was postponed");
+    }
+
+    pub fn unthrottle(&self) {
+        std::fs::remove_file(&self.throttle).expect("the run was throttled");
+    }
+
+    pub fn signal(&self, signal: &str) {
+        let status = Command::new("kill").args([signal, &self.child.id().to_string()]).status().expect("kill runs");
+        assert!(status.success());
+    }
+
+    pub fn wait(mut self) -> Report {
+        let end = Instant::now() + HUNG;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("osc can be waited for") {
+                break status;
+            }
+            if Instant::now() > end {
+                let _ = self.child.kill();
+                panic!("osc hung.\n{}", self.stderr.take().and_then(|t| t.join().ok()).unwrap_or_default());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        while let Ok(event) = self.lines.recv() {
+            self.events.push(event);
+        }
+        let stderr = self.stderr.take().and_then(|t| t.join().ok()).unwrap_or_default();
+        Report { exit: status.code().unwrap_or(-1), events: std::mem::take(&mut self.events), stderr }
+    }
+}
+
+impl Report {
+    /// The run must have ended with this exit code.
+    pub fn exited(self, code: i32) -> Report {
+        assert_eq!(self.exit, code, "{}\n{:#?}", self.stderr, self.events.iter().rev().take(4).collect::<Vec<_>>());
+        self
+    }
+
+    pub fn event(&self, name: &str) -> &Value {
+        let found = self.events.iter().rev().find(|e| e["event"] == name);
+        found.unwrap_or_else(|| panic!("no '{name}' event: {:#?}\n{}", self.events, self.stderr))
+    }
+
+    /// What the user reads: the error's sentences.
+    pub fn says(&self, part: &str) -> bool {
+        self.stderr.contains(part) || self.events.iter().any(|e| e.to_string().contains(part))
+    }
+}

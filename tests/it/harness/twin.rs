@@ -1,0 +1,46 @@
+//! The comparison with a native ALTER: the table that osc made against the old one, altered natively.
+
+use mysql_async::prelude::Queryable;
+use mysql_async::{Row, Value};
+
+use super::database::Database;
+
+/// Alters the kept old table natively and asserts that both are equal, in definition and in rows.
+pub async fn assert_twin(db: &mut Database, table: &str, old: &str, alter: &str) -> usize {
+    let quoted = |name: &str| format!("`{}`", name.replace('`', "``"));
+    let sql = format!("ALTER TABLE {} {alter}", quoted(old));
+    db.admin.query_drop(&sql).await.unwrap_or_else(|e| panic!("the native twin: {sql}: {e}"));
+    let ours = db.show_create(table).await;
+    let native = db.show_create(old).await.replacen(&quoted(old), &quoted(table), 1);
+    assert_eq!(ours, native, "the definitions differ");
+    let ours = rows(db, table).await;
+    let native = rows(db, old).await;
+    assert_eq!(ours.len(), native.len(), "the number of rows differs");
+    for (ours, native) in ours.iter().zip(&native) {
+        assert_eq!(ours, native, "a row differs (ours, native)");
+    }
+    ours.len()
+}
+
+/// All rows as text, sorted by the text: no collation or key may hide a difference.
+async fn rows(db: &mut Database, table: &str) -> Vec<Vec<String>> {
+    let quoted = |name: &str| format!("`{}`", name.replace('`', "``"));
+    // SELECT * would leave invisible columns out.
+    let columns: Vec<Row> = db.rows(&format!("SHOW COLUMNS FROM {}", quoted(table))).await;
+    let columns: Vec<String> = columns.iter().filter_map(|c| c.get::<String, _>(0)).map(|c| quoted(&c)).collect();
+    let rows: Vec<Row> = db
+        .admin
+        .query(format!("SELECT {} FROM {}", columns.join(", "), quoted(table)))
+        .await
+        .unwrap_or_else(|e| panic!("reading {table}: {e}"));
+    let mut all: Vec<Vec<String>> = rows.into_iter().map(|row| row.unwrap().into_iter().map(shown).collect()).collect();
+    all.sort();
+    all
+}
+
+fn shown(value: Value) -> String {
+    match value {
+        Value::Bytes(bytes) => bytes.iter().map(|b| format!("{b:02x}")).collect(),
+        other => format!("{other:?}"),
+    }
+}

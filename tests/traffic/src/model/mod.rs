@@ -1,0 +1,7 @@
+//! Rows, and the small numbers that stand for them.
+
+pub(crate) mod keyset;
+pub(crate) mod row;
+pub(crate) mod state;
+pub mod token;
+pub(crate) mod values;

@@ -1,0 +1,11 @@
+//! The application that the traffic plays.
+
+pub(crate) mod lane;
+mod pick;
+mod plan;
+pub(crate) mod pulse;
+mod read;
+pub(crate) mod traffic;
+mod transaction;
+mod write;
+mod xa;

@@ -1,0 +1,69 @@
+//! Reads, compared with the ledger at once: a connection must see what it has been told is there.
+
+use rand::Rng;
+
+use super::lane::{Answer, Lane};
+use super::pick;
+use crate::config::Dml;
+use crate::kind::Kind;
+use crate::model::row::Seen;
+use crate::model::state::State;
+use crate::model::values;
+use crate::record::book::Known;
+use crate::record::draft::Draft;
+use crate::server::Cell;
+
+impl Lane {
+    /// By key: mostly a row that is there, sometimes one that was deleted.
+    pub async fn read(&mut self) {
+        let Some((key, expected)) = self.key_to_read() else { return self.write(Dml::Insert).await };
+        if let Answer::Done(rows) = self.rows(Kind::Read, |s| &s.read, vec![Cell::Int(key)]).await {
+            self.compare(key, expected, rows.first());
+        }
+    }
+
+    fn key_to_read(&mut self) -> Option<(i64, Option<State>)> {
+        let none = Draft::default();
+        if !self.book.freed.is_empty() && self.rng.random_bool(0.15) {
+            let key = self.book.freed[self.rng.random_range(0..self.book.freed.len())];
+            match self.book.look(&none, key) {
+                Known::Present(state) => return Some((key, Some(state))),
+                Known::Absent => return Some((key, None)),
+                Known::OffLimits => {}
+            }
+        }
+        let (key, state) = pick::present(&mut self.book, &mut self.rng, &none, &[])?;
+        Some((key, Some(state)))
+    }
+
+    /// By the secondary index: the row must be among its customer's.
+    pub async fn read_secondary(&mut self) {
+        let none = Draft::default();
+        let Some((key, state)) = pick::present(&mut self.book, &mut self.rng, &none, &[]) else {
+            return self.write(Dml::Insert).await;
+        };
+        let customer = Cell::Int(values::customer(state.customer));
+        if let Answer::Done(rows) = self.rows(Kind::ReadSecondary, |s| &s.read_customer, vec![customer]).await {
+            self.compare(key, Some(state), rows.iter().find(|seen| seen.key == key));
+        }
+    }
+
+    fn compare(&mut self, key: i64, expected: Option<State>, seen: Option<&Seen>) {
+        self.tally.reads_compared += 1;
+        let wrong = match (expected, seen) {
+            (None, None) => None,
+            (Some(state), None) => Some(format!("no row; expected token {}", state.token)),
+            (None, Some(_)) => Some("a row that was deleted".to_owned()),
+            (Some(state), Some(seen)) => match &seen.row {
+                Ok(row) => state.difference(row),
+                Err(why) => Some(format!("unreadable: {why}")),
+            },
+        };
+        if let Some(wrong) = wrong {
+            let what = format!("{wrong} (at {:.0} ms)", self.now_ms());
+            self.tally.misread.add(key, what, seen.map(Seen::describe));
+            // Reported; the check at the end looks at it once more.
+            self.book.retire(key);
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! One connection to the server.
+
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Opts, OptsBuilder, Params, Value};
+
+use super::cell::{self, Cell};
+use crate::error::Error;
+use crate::model::row::Seen;
+
+/// What the server acknowledged.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Done {
+    pub affected: u64,
+    pub last_insert_id: Option<u64>,
+}
+
+/// A connection, in UTC, over TCP even when the server is on this machine: what an application has.
+pub(crate) struct Session {
+    conn: Conn,
+    id: u32,
+    opened: Instant,
+}
+
+/// Server errors that end the session: shutdown, KILL (MySQL, MariaDB), idle timeout.
+const SESSION_ENDS: [u16; 4] = [1053, 1927, 3169, 4031];
+
+fn error(e: mysql_async::Error) -> Error {
+    match e {
+        mysql_async::Error::Server(s) if SESSION_ENDS.contains(&s.code) => Error::Lost(s.to_string()),
+        mysql_async::Error::Server(s) => Error::Server { code: s.code, text: s.message },
+        mysql_async::Error::Url(e) => Error::Usage(e.to_string()),
+        other => Error::Lost(other.to_string()),
+    }
+}
+
+fn params(args: Vec<Cell>) -> Params {
+    if args.is_empty() {
+        Params::Empty
+    } else {
+        Params::Positional(args.into_iter().map(Value::from).collect())
+    }
+}
+
+impl Session {
+    pub async fn open(url: &str) -> Result<Session, Error> {
+        let opts = Opts::from_url(url).map_err(|e| Error::Usage(format!("{url}: {e}")))?;
+        let opts = OptsBuilder::from_opts(opts)
+            .prefer_socket(false)
+            .stmt_cache_size(64)
+            .init(vec!["SET SESSION time_zone = '+00:00'"]);
+        let conn = Conn::new(opts).await.map_err(error)?;
+        let id = conn.id();
+        Ok(Session { conn, id, opened: Instant::now() })
+    }
+
+    /// The server's number of this connection.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    pub fn opened(&self) -> Instant {
+        self.opened
+    }
+
+    /// Runs a prepared statement.
+    pub async fn execute(&mut self, sql: &str, args: Vec<Cell>) -> Result<Done, Error> {
+        self.conn.exec_drop(sql, params(args)).await.map_err(error)?;
+        Ok(Done { affected: self.conn.affected_rows(), last_insert_id: self.conn.last_insert_id() })
+    }
+
+    /// Runs a statement as text: transaction control, DDL, and what can't be prepared.
+    pub async fn command(&mut self, sql: &str) -> Result<Done, Error> {
+        self.conn.query_drop(sql).await.map_err(error)?;
+        Ok(Done { affected: self.conn.affected_rows(), last_insert_id: self.conn.last_insert_id() })
+    }
+
+    /// The rows of a query whose columns are those of the table, in their order.
+    pub async fn rows(&mut self, sql: &str, args: Vec<Cell>) -> Result<Vec<Seen>, Error> {
+        let mut rows = Vec::new();
+        self.scan(sql, args, |seen| rows.push(seen)).await?;
+        Ok(rows)
+    }
+
+    /// The same, one row after the other, for a table that is larger than memory.
+    pub async fn scan(&mut self, sql: &str, args: Vec<Cell>, mut each: impl FnMut(Seen) + Send) -> Result<(), Error> {
+        let mut stream = self.conn.exec_stream::<mysql_async::Row, _, _>(sql, params(args)).await.map_err(error)?;
+        while let Some(row) = stream.next().await {
+            let row = row.map_err(error)?;
+            each(cell::row(row.unwrap()).map_err(Error::Usage)?);
+        }
+        Ok(())
+    }
+
+    /// The one number of a query's one row.
+    pub async fn number(&mut self, sql: &str) -> Result<Option<u64>, Error> {
+        let row: Option<Option<u64>> = self.conn.query_first(sql).await.map_err(error)?;
+        Ok(row.flatten())
+    }
+
+    /// Whether the server has ended the connection of this number that was opened then. (We see those
+    /// of our own user.) A server that was started since has ended it, too, though it may have given
+    /// the number to another.
+    pub async fn is_gone(&mut self, id: u32, opened: Instant) -> Result<bool, Error> {
+        let uptime: Option<(String, u64)> =
+            self.conn.query_first("SHOW GLOBAL STATUS LIKE 'Uptime'").await.map_err(error)?;
+        // Whole seconds, so two for the rounding.
+        if uptime.is_some_and(|(_, seconds)| Duration::from_secs(seconds + 2) < opened.elapsed()) {
+            return Ok(true);
+        }
+        let rows: Vec<mysql_async::Row> = self.conn.query("SHOW PROCESSLIST").await.map_err(error)?;
+        Ok(!rows.iter().any(|row| row.get::<u64, _>(0) == Some(u64::from(id))))
+    }
+
+    /// Says goodbye; the server ends the session and gives up what it held.
+    pub async fn close(self) -> Result<(), Error> {
+        self.conn.disconnect().await.map_err(error)
+    }
+}
