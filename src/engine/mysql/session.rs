@@ -37,6 +37,7 @@ impl Session {
         })?;
         let id = conn.id();
         let mut session = Session { conn, id, flavor };
+        // Not by the variable: before MariaDB 11.1 it has another name there.
         session.exec("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
         session
             .exec(
@@ -87,6 +88,17 @@ impl Session {
     pub async fn all<T: FromRow + Send + 'static>(&mut self, sql: &str) -> Result<Vec<T>> {
         tracing::trace!(target: "osc::sql", connection = self.id, "{sql}");
         deadline(QUICK, async { self.conn.query(sql).await.map_err(sort) }).await
+    }
+
+    /// What tells this server from every other, as far as it has such a thing.
+    pub async fn identity(&mut self) -> Result<String> {
+        let found: Vec<(String, String)> =
+            self.all("SHOW GLOBAL VARIABLES WHERE Variable_name IN ('server_uuid', 'server_uid')").await?;
+        if let Some((_, value)) = found.into_iter().find(|(_, value)| !value.is_empty()) {
+            return Ok(value);
+        }
+        let named: Option<(String, u64, u64)> = self.first("SELECT @@hostname, @@port, @@server_id").await?;
+        Ok(named.map(|(host, port, id)| format!("{host}:{port}/{id}")).unwrap_or_default())
     }
 
     /// The raw connection, to turn into a binlog stream.

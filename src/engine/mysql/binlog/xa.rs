@@ -1,0 +1,170 @@
+//! Prepared XA transactions: their rows come with XA PREPARE, their outcome later, elsewhere.
+//!
+//! The keys of a prepared transaction wait here for its XA COMMIT; a later mark settles nothing of
+//! them before. While one waits, a position from which the stream may be read again after a restart
+//! lies before its XA PREPARE, or its rows would be skipped.
+
+use super::lex::Token;
+use super::position::Spot;
+use crate::engine::disturbed;
+use crate::error::Result;
+use crate::model::Key;
+
+/// What the waiting keys may take before the run gives up.
+const LIMIT: usize = 64 << 20;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Xid {
+    pub format: u32,
+    pub gtrid: Vec<u8>,
+    pub bqual: Vec<u8>,
+}
+
+impl Xid {
+    /// Reads `X'…',X'…',n`, as the servers write it into the binlog; the last two may be missing.
+    pub fn from_tokens(tokens: &[Token]) -> Option<Xid> {
+        let mut parts = tokens.split(|t| *t == Token::Symbol(b','));
+        let gtrid = literal(parts.next()?)?;
+        let bqual = match parts.next() {
+            Some(part) => literal(part)?,
+            None => Vec::new(),
+        };
+        let format = match parts.next() {
+            // XA COMMIT … ONE PHASE: the number comes first.
+            Some([Token::Word(number), ..]) => number.parse().ok()?,
+            Some(_) => return None,
+            None => 1,
+        };
+        Some(Xid { format, gtrid, bqual })
+    }
+
+    /// The text in which the server's statements name it.
+    pub fn describe(&self) -> String {
+        let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+        format!("X'{}',X'{}',{}", hex(&self.gtrid), hex(&self.bqual), self.format)
+    }
+}
+
+fn literal(tokens: &[Token]) -> Option<Vec<u8>> {
+    match tokens {
+        [Token::Text(text), ..] => Some(text.clone()),
+        [Token::Word(x), Token::Text(digits), ..] if x.eq_ignore_ascii_case("x") => {
+            let digit = |b: &u8| char::from(*b).to_digit(16);
+            digits
+                .chunks(2)
+                .map(|pair| match pair {
+                    [high, low] => u8::try_from(digit(high)? * 16 + digit(low)?).ok(),
+                    _ => None,
+                })
+                .collect()
+        }
+        _ => None,
+    }
+}
+
+struct Waiting {
+    xid: Xid,
+    keys: Vec<Key>,
+    changes: u64,
+    /// The boundary before its XA PREPARE.
+    before: Spot,
+}
+
+/// The prepared transactions that changed our table, oldest first.
+#[derive(Default)]
+pub struct Prepared {
+    waiting: Vec<Waiting>,
+    bytes: usize,
+}
+
+impl Prepared {
+    /// Keeps the keys of a transaction that was prepared.
+    pub fn add(&mut self, xid: Xid, keys: Vec<Key>, changes: u64, before: Spot) {
+        self.waiting.push(Waiting { xid, keys, changes, before });
+    }
+
+    /// Counts keys that were read and will be added, or were added and are gone.
+    pub fn charge(&mut self, keys: &[Key]) -> Result<()> {
+        self.bytes += cost(keys);
+        if self.bytes > LIMIT {
+            return Err(disturbed(format!(
+                "Prepared XA transactions hold more than {} MiB of keys of the table.",
+                LIMIT >> 20
+            ))
+            .todo("Commit or roll back the transactions that XA RECOVER lists, then run osc again."));
+        }
+        Ok(())
+    }
+
+    pub fn refund(&mut self, keys: &[Key]) {
+        self.bytes = self.bytes.saturating_sub(cost(keys));
+    }
+
+    /// Takes out the keys of a transaction that was decided on, with the number of changes.
+    pub fn take(&mut self, xid: &Xid) -> Option<(Vec<Key>, u64)> {
+        let at = self.waiting.iter().position(|w| w.xid == *xid)?;
+        let Waiting { keys, changes, .. } = self.waiting.remove(at);
+        self.refund(&keys);
+        Some((keys, changes))
+    }
+
+    /// The boundary before the oldest one.
+    pub fn oldest(&self) -> Option<&Spot> {
+        self.waiting.first().map(|w| &w.before)
+    }
+}
+
+fn cost(keys: &[Key]) -> usize {
+    keys.iter().map(|k| k.as_bytes().len() + 40).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::lex::Lexer;
+    use super::*;
+
+    fn xid(text: &str) -> Option<Xid> {
+        Xid::from_tokens(&Lexer::new(text.as_bytes(), 0).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn xids_are_read_in_every_form() {
+        let full = xid("X'6162',X'63',7").unwrap();
+        assert_eq!(full, Xid { format: 7, gtrid: b"ab".to_vec(), bqual: b"c".to_vec() });
+        assert_eq!(xid("'ab','c',7"), Some(full.clone()));
+        assert_eq!(xid("x'6162',X'63',7 ONE PHASE"), Some(full.clone()));
+        assert_eq!(full.describe(), "X'6162',X'63',7");
+        assert_eq!(xid("'ab'"), Some(Xid { format: 1, gtrid: b"ab".to_vec(), bqual: Vec::new() }));
+        assert_eq!(xid("X'616',X'',1"), None);
+        assert_eq!(xid(""), None);
+    }
+
+    fn spot(pos: u64) -> Spot {
+        Spot { file: "b.1".into(), pos, gtid: None, server: String::new() }
+    }
+
+    #[test]
+    fn the_oldest_open_prepare_holds_the_position() {
+        let mut p = Prepared::default();
+        let (a, b) = (xid("'a'").unwrap(), xid("'b'").unwrap());
+        let keys = vec![Key::new(b"k")];
+        for (xid, pos) in [(&a, 10), (&b, 20)] {
+            p.charge(&keys).unwrap();
+            p.add(xid.clone(), keys.clone(), 1, spot(pos));
+        }
+        assert_eq!(p.oldest().unwrap().pos, 10);
+        assert_eq!(p.take(&a), Some((keys.clone(), 1)));
+        assert_eq!(p.take(&a), None);
+        assert_eq!(p.oldest().unwrap().pos, 20);
+        p.take(&b);
+        assert_eq!((p.oldest(), p.bytes), (None, 0));
+    }
+
+    #[test]
+    fn prepared_keys_are_bounded() {
+        let mut p = Prepared::default();
+        let keys = vec![Key::new(&[0; 3000]); 1000];
+        let error = (0..100).find_map(|_| p.charge(&keys).err()).unwrap();
+        assert!(error.what().contains("64 MiB"), "{error}");
+    }
+}
