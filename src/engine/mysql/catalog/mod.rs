@@ -7,7 +7,7 @@
 mod read;
 mod relations;
 
-pub use read::read;
+pub use read::{auto_increment, exists, fingerprint, read};
 pub use relations::relations;
 
 use super::sql::{Ident, Table};

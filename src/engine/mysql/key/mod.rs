@@ -17,6 +17,7 @@ use mysql_async::Row;
 use mysql_async::binlog::value::BinlogValue;
 use serde::{Deserialize, Serialize};
 
+use super::decode::KeyReader;
 use super::sql::{Ident, list};
 use crate::error::Result;
 use crate::model::{Key, KeyOrder, Range};
@@ -59,16 +60,6 @@ pub struct KeyColumn {
     pub shadow_kind: Kind,
 }
 
-/// What the decoder of row events needs of a key.
-pub trait KeyReader: Send {
-    /// The positions of the key's columns in the table, from 0.
-    fn columns(&self) -> &[usize];
-    /// The key of a row event, from the values at those positions.
-    fn encode(&self, values: &[&BinlogValue<'_>]) -> Result<Key>;
-    /// How many columns a row event of the table has.
-    fn table_columns(&self) -> usize;
-}
-
 impl KeyReader for KeySpec {
     fn columns(&self) -> &[usize] {
         &self.positions
@@ -98,6 +89,11 @@ impl KeySpec {
             let field = row.as_ref(offset + at).ok_or_else(|| broken("an answer without all of its columns"))?;
             parse::from_select(&c.kind, field)
         }))
+    }
+
+    /// The key's columns on one side.
+    pub fn names(&self, side: Side) -> Vec<&Ident> {
+        self.cols(side).iter().map(|c| c.name).collect()
     }
 
     /// The condition for the rows with these keys.
