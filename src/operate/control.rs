@@ -136,6 +136,25 @@ mod tests {
         assert_eq!(control.stop(), Stop::AtOnce);
     }
 
+    #[tokio::test]
+    async fn a_signal_is_a_request() {
+        let control = Control::new(None);
+        let stopped = async {
+            // The listener is polled first, so its handlers are in place when the signal comes.
+            tokio::task::yield_now().await;
+            let me = std::process::id().to_string();
+            let sent = tokio::process::Command::new("kill").args(["-TERM", &me]).status().await.unwrap();
+            assert!(sent.success());
+            control.stopped(Stop::Orderly).await;
+        };
+        tokio::select! {
+            biased;
+            error = listen(control.clone()) => panic!("{error}"),
+            () = stopped => {}
+        }
+        assert!(control.stop_requested() && !control.stop_now());
+    }
+
     #[tokio::test(start_paused = true)]
     async fn the_cutover_waits_for_the_file_to_go() {
         let path = std::env::temp_dir().join(format!("osc-postpone-{}", std::process::id()));

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use serde::Serialize;
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
@@ -16,7 +17,7 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::output::{Output, note};
+use super::output::{Output, json_line, note};
 use crate::error::{Error, Result};
 
 const FILTER: &str = "OSC_LOG";
@@ -58,14 +59,14 @@ where
         let level = meta.level().as_str().to_ascii_lowercase();
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         if self.json {
-            let mut line = Map::new();
-            line.insert("event".into(), "log".into());
-            line.insert("time".into(), since.as_secs_f64().into());
-            line.insert("level".into(), level.into());
-            line.insert("target".into(), meta.target().into());
-            line.insert("message".into(), fields.message.into());
-            line.insert("fields".into(), fields.others.into());
-            return writeln!(writer, "{}", Value::Object(line));
+            let body = Body {
+                time: since.as_secs_f64(),
+                level: &level,
+                target: meta.target(),
+                message: &fields.message,
+                fields: &fields.others,
+            };
+            return writeln!(writer, "{}", json_line("log", &body));
         }
         let day = since.as_secs() % 86_400;
         write!(writer, "{:02}:{:02}:{:02}Z {level:5} ", day / 3600, day / 60 % 60, day % 60)?;
@@ -81,6 +82,16 @@ where
         }
         writeln!(writer)
     }
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    /// Seconds since 1970.
+    time: f64,
+    level: &'a str,
+    target: &'a str,
+    message: &'a str,
+    fields: &'a Map<String, Value>,
 }
 
 #[derive(Default)]

@@ -144,6 +144,8 @@ impl View {
     /// What stands behind the phase.
     fn words(&self) -> String {
         let mut parts = Vec::new();
+        // First, because a narrow terminal cuts off the end.
+        parts.extend(self.held.as_ref().map(|held| format!("held by {held}")));
         match (self.copying, self.estimated_rows) {
             (true, Some(all)) => parts.push(format!("{} of about {} rows", count(self.rows_copied), count(all))),
             _ => parts.push(format!("{} rows copied", count(self.rows_copied))),
@@ -156,9 +158,6 @@ impl View {
         }
         if self.cutover_attempts > 1 {
             parts.push(format!("{} cutover attempts", self.cutover_attempts));
-        }
-        if let Some(held) = &self.held {
-            parts.push(format!("held: {held}"));
         }
         parts.join(", ")
     }
@@ -259,8 +258,8 @@ mod tests {
     fn a_line_reads_well() {
         let line = view(Phase::Copy, 41_200, Some(100_000)).line();
         assert_eq!(line, "copy 41%: 41,200 of about 100,000 rows, 1,000 rows/s, 58 s left, lag 12.0 ms");
-        let ready = View { held: Some("the postpone flag file exists".into()), ..view(Phase::Ready, 10, Some(9)) };
-        assert_eq!(ready.line(), "ready: 10 rows copied, lag 12.0 ms, held: the postpone flag file exists");
+        let ready = View { held: Some("the postpone flag file".into()), ..view(Phase::Ready, 10, Some(9)) };
+        assert_eq!(ready.line(), "ready: held by the postpone flag file, 10 rows copied, lag 12.0 ms");
     }
 
     #[test]

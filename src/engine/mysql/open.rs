@@ -16,18 +16,20 @@ use rand::Rng;
 use tokio::time::Instant;
 
 use super::alter::{Alter, Dialect};
+use super::binlog::position::describe;
 use super::connect::Address;
-use super::fence::{outcome, sentry_statement};
 use super::feed::{self, MySqlFeed};
+use super::fence::{outcome, sentry_statement};
+use super::key::{Conditions, KeySpec};
 use super::lanes::Lanes;
 use super::mirror::{MySqlMirror, Rewrite};
 use super::names::Names;
 use super::preflight::{self, Facts};
 use super::run_lock::RunLock;
 use super::session::Session;
-use super::shadow::{self, Shadow};
+use super::shadow::Shadow;
 use super::source::{MySqlSource, Watch};
-use super::sql::Table;
+use super::sql::{Ident, Table};
 use super::state::{self, RunRecord};
 use crate::engine::Lane;
 use crate::error::{Error, Result};
@@ -59,6 +61,7 @@ pub struct Prepared {
     facts: Facts,
     alter: Alter,
     shadow: Shadow,
+    key: KeySpec,
     /// The run that this one goes on with.
     earlier: Option<RunRecord>,
 }
@@ -110,15 +113,19 @@ impl Prepared {
         let shadow = match &earlier {
             Some(record) => {
                 same_run(record, &request, &facts)?;
-                shadow::read(&mut session, &names, &facts.table, &alter).await?
+                Shadow::read(&mut session, &names, &facts.table, &alter).await?
             }
             None => {
-                let built = shadow::build(&mut session, &names, &facts.table, &alter).await;
+                let built = Shadow::build(&mut session, &names, &facts.table, &alter).await;
                 session.exec(&format!("DROP TABLE IF EXISTS {}", names.shadow)).await?;
                 built?
             }
         };
-        Ok(Look::Prepared(Box::new(Prepared { request, session, lock, names, facts, alter, shadow, earlier })))
+        let key = match &earlier {
+            Some(record) => record.key.clone(),
+            None => shadow.choose_key(&facts.table, conditions(&facts))?,
+        };
+        Ok(Look::Prepared(Box::new(Prepared { request, session, lock, names, facts, alter, shadow, key, earlier })))
     }
 
     /// What the run is going to do, for people.
@@ -128,7 +135,8 @@ impl Prepared {
         let flavor = self.facts.flavor;
         let mut statements = Vec::new();
         if self.earlier.is_none() {
-            statements.extend(self.shadow.statements.clone());
+            statements.push(format!("CREATE TABLE {} LIKE {}", self.names.shadow, self.names.original));
+            statements.push(format!("ALTER TABLE {} {}", self.names.shadow, self.alter.text(Ident::clone)));
             statements.extend(state::create_statements(&self.names));
         }
         statements.push(format!("{}  -- for each range of keys", rewrite.delete(Rows::Range(&whole))?));
@@ -154,7 +162,8 @@ impl Prepared {
         }
         Ok(Plan {
             strategy: "shadow",
-            why: "a copy of the table is built beside it, kept up to date from the binary log, and swapped in".to_owned(),
+            why: "a copy of the table is built beside it, kept up to date from the binary log, and swapped in"
+                .to_owned(),
             table: self.names.original.bare(),
             facts,
             statements,
@@ -163,40 +172,35 @@ impl Prepared {
     }
 
     fn rewrite(&self) -> Rewrite {
-        Rewrite {
-            names: Rc::new(self.names.clone()),
-            key: self.shadow.key.clone(),
-            mapping: self.shadow.mapping.clone(),
-        }
+        Rewrite::new(self.names.clone(), &self.shadow, self.key.clone())
     }
 
     /// Begins the run, or its next life.
     pub async fn begin(self, settings: &mut Settings) -> Result<Begun> {
         let rewrite = Rc::new(self.rewrite());
-        let Prepared { request, mut session, lock, names, facts, alter, shadow, earlier } = self;
+        let Prepared { request, mut session, lock, names, facts, alter, shadow, key, earlier } = self;
         if earlier.is_none() {
-            shadow::build(&mut session, &names, &facts.table, &alter).await?;
+            Shadow::build(&mut session, &names, &facts.table, &alter).await?;
             let record = RunRecord {
                 format: FORMAT,
                 id: format!("{:08x}", rand::rng().random::<u32>()),
                 table: names.original.bare(),
                 alter: request.alter.clone(),
                 fingerprint: facts.table.fingerprint.clone(),
-                key: shadow.key.clone(),
-                started_at: feed::describe(&feed::current_position(&mut session).await?),
+                key: key.clone(),
+                started_at: describe(&feed::current_position(&mut session).await?),
             };
             state::create(&mut session, &names, &record).await?;
         }
         let life = rand::rng().random::<u64>() >> 1;
         let (epoch, checkpoint) = state::begin_life(&mut session, &names.state, life).await?;
         let from = checkpoint.as_ref().map(|c| &c.position);
-        let reader = shadow.key.reader(facts.table.columns.len());
         let (feed, marks, position) = MySqlFeed::open(
             &request.address,
             facts.flavor,
             &names.original,
             &names.marks,
-            Box::new(reader),
+            Box::new(key.clone()),
             life,
             from,
         )
@@ -206,14 +210,14 @@ impl Prepared {
         }
         let per_row = facts.table.data_bytes / facts.table.rows.max(1);
         settings.chunk_rows_most = (CHUNK_BYTES / per_row.max(1)).clamp(1, settings.chunk_rows_most);
-        if shadow.key.order == KeyOrder::Unknown || facts.flavor.is_mariadb() {
+        if key.order == KeyOrder::Unknown || facts.flavor.is_mariadb() {
             // Two appliers deadlock on MariaDB, and can't tell their keys apart under a collation.
             settings.appliers = 1;
         }
         let store = settings.copiers + settings.appliers;
         let lanes = Lanes::new(request.address.clone(), rewrite.names.clone(), store + 1, life, epoch);
         let mirror = MySqlMirror::new(rewrite.clone(), lanes, Lane(store));
-        let started_at = feed::describe(&position);
+        let started_at = describe(&position);
         let source = MySqlSource::new(
             request.address.clone(),
             rewrite,
@@ -221,12 +225,17 @@ impl Prepared {
             life,
             facts.table.fingerprint.clone(),
             alter.auto_increment,
+            shadow.info.columns.iter().any(|c| c.auto_increment),
             request.watch,
         );
         let finish = Finish { address: request.address, names, flavor: facts.flavor };
         let start = Start { position, resume: checkpoint };
         Ok(Begun { source, feed, mirror, start, finish, lock, rows: facts.table.rows, started_at })
     }
+}
+
+fn conditions(facts: &Facts) -> Conditions {
+    Conditions { full_image: facts.row_image.eq_ignore_ascii_case("FULL"), strict: facts.strict() }
 }
 
 /// The record of an interrupted run. A state table without one is a run that never began: removed.
@@ -237,9 +246,11 @@ async fn earlier(session: &mut Session, names: &Names) -> Result<Option<RunRecor
     let record = state::record(session, &names.state).await?;
     match record {
         Some(record) if record.table == names.original.bare() => Ok(Some(record)),
-        Some(record) => Err(Error::refused(format!("The run stored in {} is of {}.", names.state.bare(), record.table))
-            .table("Nothing was changed.")
-            .todo("Finish or clean up that run first.")),
+        Some(record) => {
+            Err(Error::refused(format!("The run stored in {} is of {}.", names.state.bare(), record.table))
+                .table("Nothing was changed.")
+                .todo("Finish or clean up that run first."))
+        }
         None => Ok(None),
     }
 }

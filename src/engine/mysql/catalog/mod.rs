@@ -7,7 +7,7 @@
 mod read;
 mod relations;
 
-pub use read::{auto_increment, exists, fingerprint, read};
+pub use read::{definition, exists, read};
 pub use relations::relations;
 
 use super::sql::{Ident, Table};

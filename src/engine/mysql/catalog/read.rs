@@ -4,7 +4,7 @@ use mysql_async::Row;
 use mysql_async::prelude::FromValue;
 
 use super::{Check, Column, Generated, Index, IndexPart, TableInfo, TableKind};
-use crate::engine::mysql::session::Session;
+use crate::engine::mysql::session::{Session, code};
 use crate::engine::mysql::sql::{Ident, Table, text};
 use crate::error::{Error, Result};
 
@@ -23,48 +23,32 @@ pub async fn read(session: &mut Session, table: &Table) -> Result<Option<TableIn
     info.columns = columns(session, &table).await?;
     info.indexes = indexes(session, &table).await?;
     info.checks = checks(session, &table).await?;
-    (info.fingerprint, info.auto_increment) = definition(session, &table).await?;
+    let create: Option<(String, String)> = match session.first(&format!("SHOW CREATE TABLE {table}")).await {
+        Err(error) if code(&error) == Some(1146) => return Ok(None),
+        other => other?,
+    };
+    let (fingerprint, counter) = split_counter(&create.map(|(_, text)| text).unwrap_or_default());
+    info.fingerprint = fingerprint;
+    // The counter is not shown while it stands at 1.
+    info.auto_increment = info.columns.iter().any(|c| c.auto_increment).then(|| counter.unwrap_or(1));
     Ok(Some(info))
 }
 
-/// SHOW CREATE TABLE without the AUTO_INCREMENT counter, and the counter, if the table has one. Also
-/// works on a table that the session has locked.
-async fn definition(session: &mut Session, table: &Table) -> Result<(String, Option<u64>)> {
+/// The table's definition by which changes are noticed, and the next AUTO_INCREMENT value (none while
+/// it stands at 1 or there is no such column). One statement, which a session may run under its locks.
+pub async fn definition(session: &mut Session, table: &Table) -> Result<(String, Option<u64>)> {
     let create: Option<(String, String)> = session.first(&format!("SHOW CREATE TABLE {table}")).await?;
-    let (text, counter) = split_counter(&create.map(|(_, text)| text).unwrap_or_default());
-    // The counter is not shown while it stands at 1.
-    let counts = text.lines().any(|line| line.starts_with("  `") && without_quotes(line).contains(" AUTO_INCREMENT"));
-    Ok((text, counts.then(|| counter.unwrap_or(1))))
+    Ok(split_counter(&create.map(|(_, text)| text).unwrap_or_default()))
 }
 
-/// SHOW CREATE TABLE without the AUTO_INCREMENT counter.
-pub async fn fingerprint(session: &mut Session, table: &Table) -> Result<String> {
-    Ok(definition(session, table).await?.0)
-}
-
-/// The next value of the AUTO_INCREMENT counter, exact; none without such a column.
-pub async fn auto_increment(session: &mut Session, table: &Table) -> Result<Option<u64>> {
-    Ok(definition(session, table).await?.1)
-}
-
-/// Whether there is a table or view of this name.
+/// Whether there is a table of exactly this name.
 pub async fn exists(session: &mut Session, table: &Table) -> Result<bool> {
-    Ok(find(session, table).await?.is_some())
-}
-
-/// A line without what stands in quotes: names, defaults and comments.
-fn without_quotes(line: &str) -> String {
-    let mut out = String::new();
-    let mut open: Option<char> = None;
-    for c in line.chars() {
-        match open {
-            Some(quote) if c == quote => open = None,
-            Some(_) => {}
-            None if c == '\'' || c == '`' => open = Some(c),
-            None => out.push(c),
-        }
-    }
-    out
+    let sql = format!(
+        "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {}",
+        text(table.db.bare()),
+        text(table.name.bare())
+    );
+    Ok(session.first::<u64>(&sql).await?.unwrap_or(0) > 0)
 }
 
 async fn find(session: &mut Session, table: &Table) -> Result<Option<TableInfo>> {
@@ -250,11 +234,6 @@ fn need<T: FromValue>(row: &Row, name: &str) -> Result<T> {
 #[cfg(test)]
 mod tests {
     use super::split_counter;
-
-    #[test]
-    fn quotes_are_left_out() {
-        assert_eq!(super::without_quotes("  `a``b` int COMMENT 'it''s AUTO_INCREMENT',"), "   int COMMENT ,");
-    }
 
     #[test]
     fn the_counter_is_taken_out_and_comments_stay() {

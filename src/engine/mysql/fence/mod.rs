@@ -22,6 +22,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::binlog::position::describe;
 use super::catalog;
 use super::connect::Address;
 use super::feed::{self, Marks};
@@ -48,6 +49,8 @@ pub struct MySqlFence {
     marks: Rc<Marks>,
     fingerprint: String,
     auto_increment: Option<u64>,
+    /// The shadow has an AUTO_INCREMENT column.
+    counts: bool,
     granted: Instant,
     watchdog: Watchdog,
 }
@@ -119,23 +122,25 @@ pub async fn lock(source: &MySqlSource, patience: Patience) -> Result<MySqlFence
     // TRANSACTION would release the locks.
     let id = session.id;
     let statement = lock_statement(names, session.flavor);
-    let waiting = session.exec(&statement);
-    tokio::pin!(waiting);
-    let granted = tokio::select! {
-        biased;
-        result = &mut waiting => result,
-        () = tokio::time::sleep(patience.lock_wait) => {
+    let granted = {
+        let waiting = session.exec(&statement);
+        tokio::pin!(waiting);
+        let granted = tokio::time::timeout(patience.lock_wait, &mut waiting).await;
+        if granted.is_err() {
             let blockers = blockers::name(&mut other, &names.original).await;
             let _ = other.exec(&format!("KILL QUERY {id}")).await;
             // Whether the kill or the grant came first: the session is closed, and with it the lock.
             let _ = tokio::time::timeout(Duration::from_secs(10), waiting).await;
-            drop(session);
             return Err(Error::transient(format!(
-                "The table could not be locked within {} ms{blockers}.", patience.lock_wait.as_millis()
+                "The table could not be locked within {} ms{blockers}.",
+                patience.lock_wait.as_millis()
             )));
         }
+        granted
     };
-    granted?;
+    if let Ok(result) = granted {
+        result?;
+    }
     let watchdog = Watchdog::arm(source.address.clone(), id, patience.hold);
     Ok(MySqlFence {
         session,
@@ -145,6 +150,7 @@ pub async fn lock(source: &MySqlSource, patience: Patience) -> Result<MySqlFence
         marks: source.marks.clone(),
         fingerprint: source.fingerprint.clone(),
         auto_increment: source.auto_increment,
+        counts: source.counts,
         granted: Instant::now(),
         watchdog,
     })
@@ -153,7 +159,7 @@ pub async fn lock(source: &MySqlSource, patience: Patience) -> Result<MySqlFence
 impl MySqlFence {
     /// Nothing that the stream did not show may have changed the table.
     async fn undisturbed(&mut self) -> Result<()> {
-        let found = catalog::fingerprint(&mut self.session, &self.rewrite.names.original).await?;
+        let (found, _) = catalog::definition(&mut self.session, &self.rewrite.names.original).await?;
         if found != self.fingerprint {
             return Err(crate::engine::disturbed("The table's definition changed while the run was on.")
                 .todo("Remove the run with `osc cleanup` and begin anew."));
@@ -169,10 +175,10 @@ impl MySqlFence {
     /// The shadow goes on counting where the table is.
     async fn carry_auto_increment(&mut self) -> Result<()> {
         let names = self.rewrite.names.clone();
-        let Some(source) = catalog::auto_increment(&mut self.session, &names.original).await? else { return Ok(()) };
-        let wanted = self.auto_increment.map_or(source, |n| n.max(source));
-        match catalog::auto_increment(&mut self.session, &names.shadow).await? {
-            Some(shadow) if shadow < wanted => {
+        let (_, source) = catalog::definition(&mut self.session, &names.original).await?;
+        let Some(wanted) = source.max(self.auto_increment) else { return Ok(()) };
+        match catalog::definition(&mut self.session, &names.shadow).await? {
+            (_, shadow) if shadow.unwrap_or(1) < wanted && self.counts => {
                 self.session.exec(&format!("ALTER TABLE {} AUTO_INCREMENT = {wanted}", names.shadow)).await.map(drop)
             }
             _ => Ok(()),
@@ -215,7 +221,7 @@ impl Fence for MySqlFence {
         match swapped {
             Ok(()) => {
                 self.watchdog.disarm();
-                Ok(Swapped { held, position: feed::describe(&position) })
+                Ok(Swapped { held, position: describe(&position) })
             }
             Err(error) => {
                 let ids = [self.session.id, self.other.id];
@@ -223,7 +229,7 @@ impl Fence for MySqlFence {
                 let MySqlFence { session, other, address, rewrite, watchdog, .. } = self;
                 drop((session, other, watchdog));
                 if outcome::swapped(&address, &rewrite.names, ids).await? {
-                    return Ok(Swapped { held, position: feed::describe(&position) });
+                    return Ok(Swapped { held, position: describe(&position) });
                 }
                 Err(error.with_kind(Kind::Transient).context("The tables were not swapped"))
             }

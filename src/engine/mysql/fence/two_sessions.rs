@@ -54,7 +54,9 @@ pub async fn remove_sentry(session: &mut Session, names: &Names) -> Result<()> {
 
 async fn comment(session: &mut Session, names: &Names) -> Result<Option<String>> {
     let (db, name) = (text(names.old.db.bare()), text(names.old.name.bare()));
-    let sql = format!("SELECT table_comment FROM information_schema.tables WHERE table_schema = {db} AND table_name = {name}");
+    let sql = format!(
+        "SELECT table_comment FROM information_schema.tables WHERE table_schema = {db} AND table_name = {name}"
+    );
     session.first(&sql).await
 }
 

@@ -78,6 +78,11 @@ impl KeyReader for KeySpec {
 }
 
 impl KeySpec {
+    /// The key's columns, by their names on one side.
+    pub fn names(&self, side: Side) -> Vec<&Ident> {
+        self.columns.iter().map(|c| if side == Side::Source { &c.name } else { &c.shadow_name }).collect()
+    }
+
     /// What to select from the source to read keys with [`KeySpec::read_row`].
     pub fn select_list(&self) -> String {
         list(self.columns.iter().map(|c| literal::select_expression(&c.kind, &c.name)))
@@ -89,11 +94,6 @@ impl KeySpec {
             let field = row.as_ref(offset + at).ok_or_else(|| broken("an answer without all of its columns"))?;
             parse::from_select(&c.kind, field)
         }))
-    }
-
-    /// The key's columns on one side.
-    pub fn names(&self, side: Side) -> Vec<&Ident> {
-        self.cols(side).iter().map(|c| c.name).collect()
     }
 
     /// The condition for the rows with these keys.

@@ -10,22 +10,18 @@ pub struct Circumstances {
     pub mariadb: bool,
     /// Values that do not fit are errors.
     pub strict: bool,
-    /// Row events have all columns.
-    pub full_image: bool,
     /// The time zone that a native ALTER would convert TIMESTAMPs in.
     pub time_zone: String,
 }
 
 impl Circumstances {
     pub async fn of(session: &mut Session) -> Result<Circumstances> {
-        let found: Option<(String, String, String, String)> = session
-            .first("SELECT @@sql_mode, @@GLOBAL.binlog_row_image, @@GLOBAL.time_zone, @@GLOBAL.system_time_zone")
-            .await?;
-        let (mode, image, zone, system) = found.unwrap_or_default();
+        let found: Option<(String, String, String)> =
+            session.first("SELECT @@sql_mode, @@GLOBAL.time_zone, @@GLOBAL.system_time_zone").await?;
+        let (mode, zone, system) = found.unwrap_or_default();
         let strict = mode.split(',').any(|flag| flag == "STRICT_TRANS_TABLES" || flag == "STRICT_ALL_TABLES");
         let time_zone = if zone == "SYSTEM" { system } else { zone };
-        let full_image = image.eq_ignore_ascii_case("FULL");
-        Ok(Circumstances { mariadb: session.flavor.is_mariadb(), strict, full_image, time_zone })
+        Ok(Circumstances { mariadb: session.flavor.is_mariadb(), strict, time_zone })
     }
 }
 

@@ -1,10 +1,9 @@
 //! Which column of the shadow takes its values from which column of the original.
 
 use super::convert::{self, Circumstances};
-use super::unique::UniqueKey;
 use crate::engine::mysql::alter::Alter;
 use crate::engine::mysql::catalog::{Column, TableInfo};
-use crate::engine::mysql::sql::{Ident, list};
+use crate::engine::mysql::sql::Ident;
 use crate::error::{Error, Result};
 
 /// A column that a copy writes.
@@ -16,37 +15,6 @@ pub struct Mapped {
     pub expression: String,
     /// The original's column that it comes from; none for a new column.
     pub origin: Option<Ident>,
-}
-
-/// How the shadow's rows are made of the original's.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mapping {
-    /// The columns that a copy writes: all but the generated ones and those that get their default.
-    pub columns: Vec<Mapped>,
-    /// For `INSERT INTO shadow (…)`.
-    pub insert_columns: String,
-    pub insert_idents: Vec<Ident>,
-    /// What to select from the source for them.
-    pub select_list: String,
-    /// The shadow's unique keys besides the one that carries the copy.
-    pub unique_keys: Vec<UniqueKey>,
-    /// No value becomes a date or a time that was none before. Then the sessions that copy may do
-    /// without NO_ZERO_DATE and NO_ZERO_IN_DATE and with ALLOW_INVALID_DATES, so that what the
-    /// original's date columns have is copied as it is.
-    pub dates_stay: bool,
-}
-
-impl Mapping {
-    pub fn new(columns: Vec<Mapped>, unique_keys: Vec<UniqueKey>, dates_stay: bool) -> Mapping {
-        Mapping {
-            insert_columns: list(columns.iter().map(|c| &c.column)),
-            insert_idents: columns.iter().map(|c| c.column.clone()).collect(),
-            select_list: list(columns.iter().map(|c| &c.expression)),
-            columns,
-            unique_keys,
-            dates_stay,
-        }
-    }
 }
 
 /// For each of the shadow's columns the position of the original's column it comes from. The ALTER as

@@ -9,15 +9,15 @@ mod convert;
 mod mapping;
 mod unique;
 
-pub use mapping::{Mapped, Mapping};
-pub use unique::{UniqueColumn, UniqueKey};
+pub use mapping::Mapped;
+pub use unique::UniqueKey;
 
 use super::alter::Alter;
 use super::catalog::{self, Check, Column, TableInfo};
 use super::key::{self, Conditions, KeySpec};
 use super::names::Names;
 use super::session::Session;
-use super::sql::Ident;
+use super::sql::{Ident, list};
 use crate::error::{Error, Kind, Result};
 use convert::Circumstances;
 
@@ -25,100 +25,95 @@ use convert::Circumstances;
 pub struct Shadow {
     /// The shadow's own catalog.
     pub info: TableInfo,
-    /// The key that carries the copy.
-    pub key: KeySpec,
-    pub mapping: Mapping,
-    /// What was run to make it.
-    pub statements: Vec<String>,
+    /// The columns that a copy writes: all but the generated ones and those that get their default.
+    pub columns: Vec<Mapped>,
+    /// The shadow's unique keys.
+    pub unique_keys: Vec<UniqueKey>,
     /// What the user should know before the copy begins.
     pub warnings: Vec<String>,
+    /// No value becomes a date or a time that was none before. Then the sessions that copy may do
+    /// without NO_ZERO_DATE and NO_ZERO_IN_DATE and with ALLOW_INVALID_DATES, so that what the
+    /// original's date columns have is copied as it is.
+    pub dates_stay: bool,
+    /// Where each of the shadow's columns comes from, by position; generated ones too.
+    origins: Vec<Option<usize>>,
 }
 
-/// Makes the shadow and runs the ALTER on it. Leaves nothing behind when that fails.
-pub async fn build(session: &mut Session, names: &Names, original: &TableInfo, alter: &Alter) -> Result<Shadow> {
-    let create = format!("CREATE TABLE {} LIKE {}", names.shadow, names.original);
-    session.exec(&create).await?;
-    let built = altered(session, names, original, alter).await;
-    match built {
-        Ok((statement, mut shadow)) => {
-            shadow.statements = vec![create, statement];
-            Ok(shadow)
-        }
-        Err(error) => {
+impl Shadow {
+    /// Makes the shadow and runs the ALTER on it. Leaves nothing behind when that fails.
+    pub async fn build(session: &mut Session, names: &Names, original: &TableInfo, alter: &Alter) -> Result<Shadow> {
+        session.exec(&format!("CREATE TABLE {} LIKE {}", names.shadow, names.original)).await?;
+        let built = Shadow::alter(session, names, original, alter).await;
+        if built.is_err() {
             // The error that matters is the first one.
             let _ = session.exec(&format!("DROP TABLE IF EXISTS {}", names.shadow)).await;
-            Err(error)
         }
+        built
+    }
+
+    async fn alter(session: &mut Session, names: &Names, original: &TableInfo, alter: &Alter) -> Result<Shadow> {
+        let fresh = read(session, names).await?;
+        let checks = renamed_checks(original, &fresh)?;
+        let renamed = |name: &Ident| {
+            checks.iter().find(|(old, _)| old.same_column(name)).map_or_else(|| name.clone(), |(_, new)| new.clone())
+        };
+        let statement = format!("ALTER TABLE {} {}", names.shadow, alter.text(renamed));
+        session.exec_long(&statement).await.map_err(|error| match error.kind() {
+            Kind::Definite => Error::refused(format!("The server refuses the ALTER: {}", error.what()))
+                .todo("Correct the ALTER; nothing has been changed.")
+                .caused_by(error),
+            _ => error,
+        })?;
+        let mut shadow = Shadow::read(session, names, original, alter).await?;
+        shadow.warnings.extend(checks.iter().filter(|(old, new)| !follows(old, new, names)).map(|(old, new)| {
+            format!(
+                "The CHECK constraint {old} will be called {}: in MySQL no two tables of a database can have \
+                 constraints of one name.",
+                after_swap(new, names)
+            )
+        }));
+        Ok(shadow)
+    }
+
+    /// Reads the shadow that an earlier life of the run has built.
+    pub async fn read(session: &mut Session, names: &Names, original: &TableInfo, alter: &Alter) -> Result<Shadow> {
+        let info = read(session, names).await?;
+        let circumstances = Circumstances::of(session).await?;
+        let origins = mapping::origins(original, &info, alter)?;
+        let (columns, mut warnings) = mapping::columns(original, &info, &origins, &circumstances)?;
+        if !circumstances.strict {
+            warnings.push(
+                "The server's sql_mode is not strict: a value that does not fit its new type is cut without an error, \
+                 as a native ALTER would cut it."
+                    .into(),
+            );
+        }
+        let dates_stay = mapping::dates_stay(original, &info, &origins);
+        let unique_keys = unique::keys(original, &info, &origins, circumstances.strict);
+        Ok(Shadow { info, columns, unique_keys, warnings, dates_stay, origins })
+    }
+
+    /// Chooses the key that carries the copy.
+    pub fn choose_key(&self, original: &TableInfo, conditions: Conditions) -> Result<KeySpec> {
+        let in_shadow = |column: &Column| {
+            let at = self.origins.iter().position(|origin| *origin == Some(column.position))?;
+            self.info.columns.get(at)
+        };
+        key::choose(original, &self.info, in_shadow, conditions)
+    }
+
+    /// The columns for `INSERT INTO shadow (…)`.
+    pub fn insert_columns(&self) -> String {
+        list(self.columns.iter().map(|c| &c.column))
+    }
+
+    /// What to select from the source for them.
+    pub fn select_list(&self) -> String {
+        list(self.columns.iter().map(|c| &c.expression))
     }
 }
 
-async fn altered(
-    session: &mut Session,
-    names: &Names,
-    original: &TableInfo,
-    alter: &Alter,
-) -> Result<(String, Shadow)> {
-    let (statement, warnings) = run_alter(session, names, original, alter).await?;
-    let mut shadow = read(session, names, original, alter).await?;
-    shadow.warnings.extend(warnings);
-    Ok((statement, shadow))
-}
-
-/// Runs the ALTER on the fresh shadow; returns the statement and warnings.
-async fn run_alter(
-    session: &mut Session,
-    names: &Names,
-    original: &TableInfo,
-    alter: &Alter,
-) -> Result<(String, Vec<String>)> {
-    let fresh = catalog_of(session, names).await?;
-    let checks = renamed_checks(original, &fresh)?;
-    let renamed = |name: &Ident| {
-        checks.iter().find(|(old, _)| old.same_column(name)).map_or_else(|| name.clone(), |(_, new)| new.clone())
-    };
-    let statement = format!("ALTER TABLE {} {}", names.shadow, alter.text(renamed));
-    session.exec_long(&statement).await.map_err(|error| match error.kind() {
-        Kind::Definite => Error::refused(format!("The server refuses the ALTER: {}", error.what()))
-            .todo("Correct the ALTER; nothing has been changed.")
-            .caused_by(error),
-        _ => error,
-    })?;
-    let warnings = checks.iter().filter(|(old, new)| !follows(old, new, names)).map(|(old, new)| {
-        format!(
-            "The CHECK constraint {old} will be called {}: in MySQL no two tables of a database can have constraints of \
-             one name.",
-            after_swap(new, names)
-        )
-    });
-    Ok((statement, warnings.collect()))
-}
-
-/// Reads the shadow that is there, built by this or an earlier life of the run.
-pub async fn read(session: &mut Session, names: &Names, original: &TableInfo, alter: &Alter) -> Result<Shadow> {
-    let info = catalog_of(session, names).await?;
-    let circumstances = Circumstances::of(session).await?;
-    let origins = mapping::origins(original, &info, alter)?;
-    let in_shadow = |column: &Column| {
-        let at = origins.iter().position(|origin| *origin == Some(column.position))?;
-        info.columns.get(at)
-    };
-    let conditions = Conditions { full_image: circumstances.full_image, strict: circumstances.strict };
-    let key = key::choose(original, &info, in_shadow, conditions)?;
-    let (columns, mut warnings) = mapping::columns(original, &info, &origins, &circumstances)?;
-    if !circumstances.strict {
-        warnings.push(
-            "The server's sql_mode is not strict: a value that does not fit its new type is cut without an error, as a \
-             native ALTER would cut it."
-                .into(),
-        );
-    }
-    let unique_keys = unique::keys(original, &info, &origins, circumstances.strict, &key.shadow_index)?;
-    let dates_stay = mapping::dates_stay(original, &info, &origins);
-    let mapping = Mapping::new(columns, unique_keys, dates_stay);
-    Ok(Shadow { info, key, mapping, statements: Vec::new(), warnings })
-}
-
-async fn catalog_of(session: &mut Session, names: &Names) -> Result<TableInfo> {
+async fn read(session: &mut Session, names: &Names) -> Result<TableInfo> {
     catalog::read(session, &names.shadow)
         .await?
         .ok_or_else(|| Error::definite(format!("The shadow table {} is gone.", names.shadow.bare())))

@@ -3,55 +3,29 @@
 use crate::engine::mysql::catalog::{Index, IndexPart, TableInfo};
 use crate::engine::mysql::key::Kind;
 use crate::engine::mysql::sql::Ident;
-use crate::error::{Error, Result};
 
-/// A unique key of the shadow, besides the one that carries the copy.
+/// A unique key of the shadow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UniqueKey {
     pub name: Ident,
-    pub columns: Vec<UniqueColumn>,
+    /// Its whole columns; one that has only part of a column, or an expression, shows fewer.
+    pub columns: Vec<Ident>,
     /// The original has a unique key that implies it, so a duplicate is never the data's.
     pub holds: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UniqueColumn {
-    pub name: Ident,
-    /// Characters that count, if not all.
-    pub prefix: Option<u64>,
-}
-
-/// The shadow's unique keys but `carrier`.
-pub fn keys(
-    original: &TableInfo,
-    shadow: &TableInfo,
-    origins: &[Option<usize>],
-    strict: bool,
-    carrier: &Ident,
-) -> Result<Vec<UniqueKey>> {
+pub fn keys(original: &TableInfo, shadow: &TableInfo, origins: &[Option<usize>], strict: bool) -> Vec<UniqueKey> {
     shadow
         .indexes
         .iter()
-        .filter(|index| index.unique && index.name != *carrier)
-        .map(|index| {
-            let column = |part: &IndexPart| {
-                let name = part.column.clone().ok_or_else(|| {
-                    Error::refused(format!(
-                        "The unique key {} is over an expression, which osc can't keep unique yet.",
-                        index.name
-                    ))
-                    .todo("Use a unique key over a generated column instead, or a native ALTER.")
-                })?;
-                Ok(UniqueColumn { name, prefix: part.prefix })
-            };
-            Ok(UniqueKey {
-                name: index.name.clone(),
-                columns: index.parts.iter().map(column).collect::<Result<_>>()?,
-                holds: original
-                    .indexes
-                    .iter()
-                    .any(|own| own.unique && implies(own, index, original, shadow, origins, strict)),
-            })
+        .filter(|index| index.unique)
+        .map(|index| UniqueKey {
+            name: index.name.clone(),
+            columns: index.parts.iter().filter_map(|part| part.column.clone()).collect(),
+            holds: original
+                .indexes
+                .iter()
+                .any(|own| own.unique && implies(own, index, original, shadow, origins, strict)),
         })
         .collect()
 }

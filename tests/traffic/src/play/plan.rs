@@ -42,6 +42,7 @@ impl Planner<'_> {
             Dml::Update => self.update(),
             Dml::UpdateSecondary => self.update_customer(),
             Dml::UpdateKey => self.update_key(),
+            Dml::UpdateKeyAndEmail => self.update_key_and_email(),
             Dml::UpdateMany => self.update_three(),
             Dml::Upsert => self.upsert(),
             Dml::Replace => self.replace(),
@@ -107,6 +108,17 @@ impl Planner<'_> {
         let token = self.mint.draw();
         let args = vec![Cell::Int(to), Cell::Token(token), Cell::Int(from)];
         let mut planned = one(Kind::UpdateKey, |s| &s.update_key, args, to, Entry::Present(old.touched(token)));
+        planned.changes.push((from, Entry::Deleted(token)));
+        Some(planned)
+    }
+
+    fn update_key_and_email(&mut self) -> Option<Planned> {
+        let (from, old) = self.present()?;
+        let to = self.vacant()?;
+        let token = self.mint.draw();
+        let new = old.touched(token).with_email(token);
+        let args = vec![Cell::Int(to), Cell::Text(values::email(token)), Cell::Token(token), Cell::Int(from)];
+        let mut planned = one(Kind::UpdateKey, |s| &s.update_key_email, args, to, Entry::Present(new));
         planned.changes.push((from, Entry::Deleted(token)));
         Some(planned)
     }

@@ -1,5 +1,7 @@
 //! Single statements that change rows, each its own transaction.
 
+use std::sync::Arc;
+
 use super::lane::{Answer, Lane};
 use super::plan::{Planned, Planner};
 use crate::config::Dml;
@@ -16,6 +18,12 @@ impl Lane {
     }
 
     pub async fn write(&mut self, dml: Dml) {
+        let gap = Arc::clone(&self.shared.gap);
+        let (dml, _gap) = match (dml, gap.try_lock_owned()) {
+            (Dml::UpdateKey, Ok(guard)) => (Dml::UpdateKey, Some(guard)),
+            (Dml::UpdateKey, Err(_)) => (Dml::UpdateKeyAndEmail, None),
+            (other, _) => (other, None),
+        };
         let planned = self.plan(dml, &Draft::default());
         match self.execute(planned.kind, planned.sql, planned.args.clone()).await {
             Answer::Done(done) => {

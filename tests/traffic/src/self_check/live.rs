@@ -58,7 +58,6 @@ pub(crate) async fn swap_without_draining(stage: &mut Stage) -> Result<(), Error
     let traffic = stage.traffic(5_000, false).await?;
     wait(500).await;
     stage.sql(&format!("CREATE TABLE {spare} LIKE {table}")).await?;
-    stage.sql("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
     stage.sql(&format!("INSERT INTO {spare} SELECT * FROM {table}")).await?;
     wait(400).await;
     stage.sql(&format!("RENAME TABLE {table} TO {old}, {spare} TO {table}")).await?;

@@ -20,6 +20,7 @@ pub(crate) struct Statements {
     pub update_customer: String,
     pub update_email: String,
     pub update_key: String,
+    pub update_key_email: String,
     pub update_three: String,
     pub upsert: String,
     pub replace: String,
@@ -53,6 +54,7 @@ impl Statements {
             update_customer: format!("UPDATE {t} SET customer_id = ?, email = ?, {touch} WHERE id = ?"),
             update_email: format!("UPDATE {t} SET email = ?, {touch} WHERE id = ?"),
             update_key: format!("UPDATE {t} SET id = ?, {touch} WHERE id = ?"),
+            update_key_email: format!("UPDATE {t} SET id = ?, email = ?, {touch} WHERE id = ?"),
             // The hint keeps a small table's writers from scanning, and so locking, each other's rows.
             update_three: format!(
                 "UPDATE {t} FORCE INDEX (PRIMARY) SET version = version + 1, token = ? + FIELD(id, ?, ?, ?) \
