@@ -4,3 +4,4 @@
 //! documented least-privileged account. Nothing here is skipped when a server is missing: it fails.
 
 mod harness;
+mod plan;
