@@ -5,4 +5,5 @@
 
 #[allow(dead_code)]
 mod harness;
+mod plan;
 mod smoke;

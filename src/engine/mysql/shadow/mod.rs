@@ -89,7 +89,7 @@ impl Shadow {
             );
         }
         let dates_stay = mapping::dates_stay(original, &info, &origins);
-        let unique_keys = unique::keys(original, &info, &origins, circumstances.strict);
+        let unique_keys = unique::keys(original, &info, &origins, circumstances.strict)?;
         Ok(Shadow { info, columns, unique_keys, warnings, dates_stay, origins })
     }
 
