@@ -4,3 +4,5 @@
 //! documented least-privileged account. Nothing here is skipped when a server is missing: it fails.
 
 mod harness;
+mod cleanup;
+mod preflight;
