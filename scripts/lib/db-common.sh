@@ -66,14 +66,28 @@ socket_of() {
 
 # ---------------------------------------------------------------- processes
 
-# Is it our server that has this pid, and not a zombie (nobody reaps it in some containers) or a
-# stranger that got the number later?
-alive() {
-  local pid
-  [[ -e $1/pid ]] && pid=$(<"$1/pid") && [[ -n $pid ]] || return 1
-  # A zombie's command line is empty.
-  tr '\0' '\n' 2>/dev/null <"/proc/$pid/cmdline" | grep -qxF -- "--datadir=$1/data"
+# life DIR: is our server with the recorded pid running, dying or gone? Killed, it stays for a
+# while without a command line, its threads still holding the files and the port. At the end it
+# may remain as a zombie (nobody reaps in some containers), or a stranger gets its number.
+life() {
+  local pid args state
+  pid=$(cat -- "$1/pid" 2>/dev/null) || true
+  [[ -n $pid ]] || { echo gone && return; }
+  args=$(tr '\0' '\n' 2>/dev/null <"/proc/$pid/cmdline") || { echo gone && return; }
+  if grep -qxF -- "--datadir=$1/data" <<<"$args"; then
+    echo running
+  elif [[ -n $args ]]; then
+    echo gone
+  else
+    state=$(sed -n 's/^State:[[:space:]]*//p' "/proc/$pid/status" 2>/dev/null) || true
+    case $state in
+      R* | D*) echo dying ;;
+      Z*) if [[ $(compgen -G "/proc/$pid/task/*" | wc -l) -gt 1 ]]; then echo dying; else echo gone; fi ;;
+      *) echo gone ;;
+    esac
+  fi
 }
+alive() { [[ $(life "$1") == running ]]; }
 
 # launch DIR COMMAND…: run a server in the background, its own session, nothing of ours kept open.
 launch() {
@@ -99,7 +113,7 @@ await() {
   done
 }
 
-# halt DIR TERM|KILL: stop and wait until it is gone.
+# halt DIR TERM|KILL: stop and wait until it is gone; also if it is dying already.
 halt() {
   local in=$1 how=$2 pid deadline=$((SECONDS + ${OSC_DB_WAIT:-300}))
   if alive "$in"; then
@@ -107,12 +121,11 @@ halt() {
     kill "-$how" "$pid" 2>/dev/null || true
     # A test may have stopped the process by SIGSTOP: it would never see the TERM.
     kill -CONT "$pid" 2>/dev/null || true
-    # Killed, its first thread can be a zombie while others still hold the files and the port.
-    while alive "$in" || [[ $(compgen -G "/proc/$pid/task/*" | wc -l) -gt 1 ]]; do
-      [[ $SECONDS -lt $deadline ]] || die "the server does not stop; its log is $in/log (stop --kill?)"
-      sleep 0.05
-    done
   fi
+  while [[ $(life "$in") != gone ]]; do
+    [[ $SECONDS -lt $deadline ]] || die "the server does not stop; its log is $in/log (stop --kill?)"
+    sleep 0.05
+  done
   rm -f -- "$in/pid"
 }
 

@@ -42,11 +42,7 @@ use_kind() {
   else
     tree=$(tree_of "$1")
     [[ -e $tree/complete ]] || die "$1 is not installed (scripts/db install $1)"
-    if [[ $FLAVOUR == mysql ]]; then
-      tree_command "$tree" sbin/mysqld
-    else
-      tree_command "$tree" sbin/mariadbd
-    fi
+    tree_server "$tree" "$1"
     # The paths that were compiled in are those of an installed package, not of the tree.
     SHARE=$(share_dir "$tree/usr")
     DAEMON=("${COMMAND[@]}" --no-defaults --basedir="$tree/usr"
@@ -206,6 +202,7 @@ mysql_argv() {
 instance_start() {
   local socket
   if ! alive "$dir"; then
+    halt "$dir" KILL # it may have been killed a moment ago
     certificates_make
     if [[ ! -e $dir/data ]]; then
       template_make

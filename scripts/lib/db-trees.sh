@@ -64,6 +64,8 @@ tree_install() {
     unlock 8
     return 0
   fi
+  # In such a path debootstrap silently loses packages, and the loader splits its list of paths.
+  [[ $tree != *[[:space:]:]* ]] || die "the path of the servers must have no spaces and colons; set OSC_SERVERS_DIR"
   need_tools
   new=$tree.new log=$tree.log
   rm -rf -- "$new" "$tree"
@@ -93,16 +95,29 @@ tree_install() {
         --exclude='./usr/share/doc' --exclude='./usr/share/man' --exclude='./usr/share/locale'
   done
   rm -rf -- "$new"/var/cache/apt "$new"/var/lib/apt "$new"/debootstrap
+  tree_server "$new" "$kind"
+  "${COMMAND[@]}" --no-defaults --version >>"$log" 2>&1 || {
+    tail -n 5 -- "$log" >&2
+    die "the server of $new does not run here"
+  }
   touch -- "$new/complete"
   mv -- "$new" "$tree"
   rm -f -- "$log"
   unlock 8
 }
 
+tree_server() {
+  case $2 in
+    mysql) tree_command "$1" sbin/mysqld ;;
+    *) tree_command "$1" sbin/mariadbd ;;
+  esac
+}
+
 # tree_command TREE PROGRAM: sets COMMAND to what runs this program of the tree.
 tree_command() {
   local loader libs
-  loader=$(compgen -G "$1/usr/lib/*/ld-linux*.so.*" | head -n 1) || die "no dynamic loader in $1"
+  for loader in "$1"/usr/lib/*/ld-linux*.so.*; do break; done
+  [[ -e $loader ]] || die "no dynamic loader in $1"
   libs=$(dirname -- "$loader")
   COMMAND=("$loader" --inhibit-cache --library-path "$libs:$1/usr/lib" "$1/usr/$2")
 }

@@ -13,7 +13,7 @@ pub mod sim;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
-use crate::model::{Checkpoint, Key, KeyOrder, LaneNote, Position, Rows, Token};
+use crate::model::{Checkpoint, Key, KeyOrder, LaneNote, Position, Range, Rows, Token};
 
 /// What the feed delivers, in the order of the stream.
 #[derive(Debug)]
@@ -131,6 +131,11 @@ pub trait Mirror {
 
     /// Stores the checkpoint durably.
     async fn store(&self, checkpoint: &Checkpoint) -> Result<()>;
+}
+
+/// Every possible key.
+pub fn whole() -> Range {
+    Range { after: None, upto: None }
 }
 
 /// A run's error, when the feed or a lane met something that makes going on unsafe.

@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::flag_file::FlagFile;
-use crate::error::{Error, Result};
+use crate::error::Error;
 
 /// How urgently the run is to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,19 +41,6 @@ impl Control {
     pub fn new(postpone: Option<PathBuf>) -> Self {
         let (stop, _) = watch::channel(Stop::No);
         Control { inner: Rc::new(Inner { stop, postpone: postpone.map(FlagFile::holding) }) }
-    }
-
-    /// Creates the postpone flag file when it is not there, as gh-ost does: who names such a file
-    /// expects that the swap waits for its removal, not that it may come before `touch` did.
-    pub fn raise_postpone_flag(&self) -> Result<()> {
-        let Some(flag) = &self.inner.postpone else { return Ok(()) };
-        let made = std::fs::OpenOptions::new().create(true).append(true).open(flag.path());
-        made.map(drop).map_err(|e| {
-            Error::usage(format!("The postpone flag file {} can't be created.", flag.path().display()))
-                .table("Nothing was changed.")
-                .todo("Name a file in a directory that osc may write to with --postpone-cut-over-flag-file.")
-                .caused_by(e)
-        })
     }
 
     pub fn stop(&self) -> Stop {
@@ -99,11 +86,12 @@ impl Control {
     }
 }
 
-/// Turns signals into requests to stop, for as long as it is polled.
-pub async fn listen(control: Control) -> Result<()> {
-    let heard = |e| Error::definite("The process can't listen for signals.").caused_by(e);
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(heard)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(heard)?;
+/// Turns signals into requests to stop, for as long as it is polled. Returns only when it can't.
+pub async fn listen(control: Control) -> Error {
+    let (mut interrupt, mut terminate) = match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+        (Ok(interrupt), Ok(terminate)) => (interrupt, terminate),
+        (Err(e), _) | (_, Err(e)) => return Error::definite("The process can't listen for signals.").caused_by(e),
+    };
     loop {
         tokio::select! {
             _ = interrupt.recv() => {}
@@ -135,21 +123,34 @@ mod tests {
         assert_eq!(control.stop(), Stop::AtOnce);
     }
 
+    #[tokio::test]
+    async fn a_signal_is_a_request() {
+        let control = Control::new(None);
+        let stopped = async {
+            // The listener is polled first, so its handlers are in place when the signal comes.
+            tokio::task::yield_now().await;
+            let me = std::process::id().to_string();
+            let sent = tokio::process::Command::new("kill").args(["-TERM", &me]).status().await.unwrap();
+            assert!(sent.success());
+            control.stopped(Stop::Orderly).await;
+        };
+        tokio::select! {
+            biased;
+            error = listen(control.clone()) => panic!("{error}"),
+            () = stopped => {}
+        }
+        assert!(control.stop_requested() && !control.stop_now());
+    }
+
     #[tokio::test(start_paused = true)]
     async fn the_cutover_waits_for_the_file_to_go() {
         let path = std::env::temp_dir().join(format!("osc-postpone-{}", std::process::id()));
         let control = Control::new(Some(path.clone()));
-        control.raise_postpone_flag().unwrap();
+        std::fs::write(&path, "").unwrap();
         assert!(control.postponed());
         std::fs::remove_file(&path).unwrap();
         tokio::time::advance(std::time::Duration::from_millis(100)).await;
         assert!(!control.postponed());
         assert!(!Control::new(None).postponed());
-    }
-
-    #[test]
-    fn a_flag_that_cannot_be_raised_is_said() {
-        let control = Control::new(Some(PathBuf::from("/nowhere/at/all/flag")));
-        assert!(control.raise_postpone_flag().is_err());
     }
 }

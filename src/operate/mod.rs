@@ -7,5 +7,13 @@
 pub mod control;
 pub mod flag_file;
 pub mod latency;
+pub mod log;
+pub mod output;
+pub mod progress;
+pub mod rate;
+pub mod redact;
 pub mod stats;
+pub mod summary;
 pub mod throttle;
+pub mod words;
+mod writer;

@@ -116,6 +116,8 @@ impl Stats {
         self.rows_copied = before.rows_copied;
         self.keys_synced = before.keys_synced;
         self.changes_seen = before.changes_seen;
+        // Before a display takes its first look: else the first rate would count the earlier lives' rows.
+        self.publish();
     }
 
     /// A chunk was committed. `rows_copied` is set by the pipeline, which knows the total of all lives.

@@ -53,7 +53,7 @@ impl Default for Settings {
             copiers: 2,
             appliers: 1,
             chunk_rows: None,
-            chunk_rows_most: 100_000,
+            chunk_rows_most: 20_000,
             chunk_time: Duration::from_millis(500),
             batch_keys: 1000,
             batch_bytes: 1 << 20,

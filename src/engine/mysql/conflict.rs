@@ -21,9 +21,8 @@
 use mysql_async::Row;
 
 use super::key::Side;
-use super::mirror::Rewrite;
+use super::mirror::{Rewrite, Unique};
 use super::session::Session;
-use super::shadow::UniqueKey;
 use super::sql::{Ident, Table, list};
 use crate::error::{Error, Result};
 use crate::model::Rows;
@@ -42,17 +41,22 @@ pub async fn examine(session: &mut Session, rewrite: &Rewrite, rows: Rows<'_>) -
     let (scratch, candidates) = (scratch(rewrite), candidates(rewrite));
     for table in [&scratch, &candidates] {
         session.exec(&format!("CREATE TEMPORARY TABLE {table} LIKE {}", rewrite.names.shadow)).await?;
-        if rewrite.mapping.unique_keys.is_empty() {
+        if rewrite.unique.is_empty() {
             continue;
         }
-        let drops = rewrite.mapping.unique_keys.iter().map(|u| format!("DROP INDEX {}", u.name));
+        let drops = rewrite.unique.iter().map(|u| format!("DROP INDEX {}", u.name));
         session.exec(&format!("ALTER TABLE {table} {}", list(drops))).await?;
     }
     session.exec_long(&rewrite.insert(&scratch, rows)?).await?;
-    let columns = &rewrite.mapping.insert_columns;
-    let held = list(rewrite.mapping.insert_idents.iter().map(|c| format!("sh.{c}")));
-    for unique in &rewrite.mapping.unique_keys {
-        let same = unique.columns.iter().map(|c| format!("{} = {}", part("sh", c), part("t", c))).collect::<Vec<_>>().join(" AND ");
+    let columns = rewrite.insert_columns();
+    let held = list(rewrite.columns.iter().map(|(c, _)| format!("sh.{c}")));
+    for unique in &rewrite.unique {
+        let same = unique
+            .parts
+            .iter()
+            .map(|c| format!("{} = {}", part("sh", c), part("t", c)))
+            .collect::<Vec<_>>()
+            .join(" AND ");
         let key = rewrite.key.names(Side::Shadow);
         let same_key = key.iter().map(|c| format!("sh.{c} = t.{c}")).collect::<Vec<_>>().join(" AND ");
         session
@@ -76,21 +80,23 @@ pub async fn examine(session: &mut Session, rewrite: &Rewrite, rows: Rows<'_>) -
             )
         ))
         .await?;
-    for unique in &rewrite.mapping.unique_keys {
+    for unique in &rewrite.unique {
         duplicate(session, rewrite, &scratch, unique).await?;
     }
     Ok(())
 }
 
 /// Fails if the scratch table, one snapshot of the source, holds a value of the key twice.
-async fn duplicate(session: &mut Session, rewrite: &Rewrite, scratch: &Table, unique: &UniqueKey) -> Result<()> {
-    let parts = list(unique.columns.iter().map(|c| part("t", c)));
-    let not_null = unique.columns.iter().map(|c| format!("t.{} IS NOT NULL", c.name)).collect::<Vec<_>>().join(" AND ");
-    let sql = format!("SELECT {parts}, COUNT(*) FROM {scratch} t WHERE {not_null} GROUP BY {parts} HAVING COUNT(*) > 1 LIMIT 1");
+async fn duplicate(session: &mut Session, rewrite: &Rewrite, scratch: &Table, unique: &Unique) -> Result<()> {
+    let parts = list(unique.parts.iter().map(|c| part("t", c)));
+    let not_null = unique.parts.iter().map(|c| format!("t.{} IS NOT NULL", c.0)).collect::<Vec<_>>().join(" AND ");
+    let sql = format!(
+        "SELECT {parts}, COUNT(*) FROM {scratch} t WHERE {not_null} GROUP BY {parts} HAVING COUNT(*) > 1 LIMIT 1"
+    );
     let Some(row) = session.rows(&sql).await?.into_iter().next() else { return Ok(()) };
-    let values: Vec<String> = (0..unique.columns.len()).map(|i| shown(&row, i)).collect();
+    let values: Vec<String> = (0..unique.parts.len()).map(|i| shown(&row, i)).collect();
     let key = list(rewrite.key.names(Side::Shadow));
-    let same = unique.columns.iter().enumerate().map(|(i, c)| format!("{} = {}", part("t", c), literal(&row, i)));
+    let same = unique.parts.iter().enumerate().map(|(i, c)| format!("{} = {}", part("t", c), literal(&row, i)));
     let same = same.collect::<Vec<_>>().join(" AND ");
     let holders = session.rows(&format!("SELECT CONCAT_WS(', ', {key}) FROM {scratch} t WHERE {same} LIMIT 2")).await?;
     let holders: Vec<String> = holders.iter().map(|r| shown(r, 0)).collect();
@@ -106,9 +112,9 @@ async fn duplicate(session: &mut Session, rewrite: &Rewrite, scratch: &Table, un
 
 /// Deletes the candidates from the shadow, in the caller's transaction.
 pub async fn displace(session: &mut Session, rewrite: &Rewrite) -> Result<()> {
-    let same = rewrite.key.names(Side::Shadow).iter().map(|c| format!("sh.{c} = c.{c}")).collect::<Vec<_>>().join(" AND ");
-    let sql =
-        format!("DELETE sh FROM {} c STRAIGHT_JOIN {} sh ON {same}", candidates(rewrite), rewrite.names.shadow);
+    let same =
+        rewrite.key.names(Side::Shadow).iter().map(|c| format!("sh.{c} = c.{c}")).collect::<Vec<_>>().join(" AND ");
+    let sql = format!("DELETE sh FROM {} c STRAIGHT_JOIN {} sh ON {same}", candidates(rewrite), rewrite.names.shadow);
     session.exec_long(&sql).await.map(drop)
 }
 
@@ -120,9 +126,8 @@ pub async fn clear(session: &mut Session, rewrite: &Rewrite) -> Result<()> {
 }
 
 /// One column of a unique key, cut to its prefix if the key has one.
-fn part(alias: &str, column: &super::shadow::UniqueColumn) -> String {
-    let name: &Ident = &column.name;
-    match column.prefix {
+fn part(alias: &str, (name, prefix): &(Ident, Option<u64>)) -> String {
+    match prefix {
         Some(chars) => format!("LEFT({alias}.{name}, {chars})"),
         None => format!("{alias}.{name}"),
     }

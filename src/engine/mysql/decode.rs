@@ -299,7 +299,7 @@ impl Decoder {
                 Some(before) => before.clone(),
                 None => self.track.boundary().clone(),
             };
-            self.out.items.push_back(Item::Mark { token, from });
+            self.out.items.push_back(Item::Mark { token, from, prepared: self.prepared.count() });
         }
     }
 

@@ -62,6 +62,8 @@ struct MarkState {
     seen: BTreeMap<Token, u64>,
     /// All up to and with this number is settled.
     settled: u64,
+    /// Prepared transactions with changes of the table that were open at the last mark handed out.
+    prepared: usize,
 }
 
 impl MarkState {
@@ -104,6 +106,12 @@ impl Marks {
         } else {
             state.seen.insert(token, number);
         }
+    }
+
+    /// How many prepared transactions with changes of the table were open when the mark that was handed
+    /// out last was committed.
+    pub fn prepared(&self) -> usize {
+        self.state.borrow().prepared
     }
 
     fn settled(&self) -> u64 {
@@ -234,7 +242,8 @@ impl MySqlFeed {
                         return Some(Event::Keys(keys));
                     }
                 }
-                Ok(Item::Mark { token, from }) => {
+                Ok(Item::Mark { token, from, prepared }) => {
+                    self.marks.state.borrow_mut().prepared = prepared;
                     let position = from.to_position();
                     self.at = from;
                     return Some(Event::Mark { token, position });

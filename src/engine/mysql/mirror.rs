@@ -13,7 +13,8 @@ use super::key::{KeySpec, Side};
 use super::lanes::Lanes;
 use super::names::Names;
 use super::session::{Session, code};
-use super::shadow::Mapping;
+use super::shadow::Shadow;
+use super::sql::{Ident, list};
 use super::state;
 use crate::engine::{Lane, Mirror, Synced};
 use crate::error::{Error, Kind, Result};
@@ -26,7 +27,18 @@ pub const DUPLICATE: u16 = 1062;
 pub struct Rewrite {
     pub names: Rc<Names>,
     pub key: KeySpec,
-    pub mapping: Mapping,
+    /// The shadow's columns that are written, and what is selected for them.
+    pub columns: Vec<(Ident, String)>,
+    /// The shadow's unique keys but the one that carries the copy.
+    pub unique: Vec<Unique>,
+}
+
+/// A unique key of the shadow that rows may collide under.
+#[derive(Debug, Clone)]
+pub struct Unique {
+    pub name: Ident,
+    /// Its columns, with the length of the prefix in characters where only that is unique.
+    pub parts: Vec<(Ident, Option<u64>)>,
 }
 
 pub struct MySqlMirror {
@@ -37,6 +49,24 @@ pub struct MySqlMirror {
 }
 
 impl Rewrite {
+    pub fn new(names: Names, shadow: &Shadow, key: KeySpec) -> Rewrite {
+        let unique = shadow.info.indexes.iter().filter(|index| index.unique && index.name != key.shadow_index);
+        let unique = unique.filter_map(|index| {
+            let parts = index.parts.iter().map(|p| Some((p.column.clone()?, p.prefix)));
+            Some(Unique { name: index.name.clone(), parts: parts.collect::<Option<Vec<_>>>()? })
+        });
+        Rewrite {
+            names: Rc::new(names),
+            columns: shadow.columns.iter().map(|c| (c.column.clone(), c.expression.clone())).collect(),
+            unique: unique.collect(),
+            key,
+        }
+    }
+
+    pub fn insert_columns(&self) -> String {
+        list(self.columns.iter().map(|(column, _)| column))
+    }
+
     /// The condition that picks the rows on one side.
     pub fn filter(&self, side: Side, rows: Rows<'_>) -> Result<String> {
         match rows {
@@ -51,13 +81,15 @@ impl Rewrite {
 
     /// INSERT … SELECT of these rows into a table with the shadow's columns.
     pub fn insert(&self, into: &impl std::fmt::Display, rows: Rows<'_>) -> Result<String> {
-        Ok(format!("INSERT INTO {into} ({}) {}", self.mapping.insert_columns, self.select(&self.filter(Side::Source, rows)?)))
+        Ok(format!("INSERT INTO {into} ({}) {}", self.insert_columns(), self.select(&self.filter(Side::Source, rows)?)))
     }
 
     pub fn select(&self, filter: &str) -> String {
         format!(
             "SELECT {} FROM {} FORCE INDEX ({}) WHERE {filter}",
-            self.mapping.select_list, self.names.original, self.key.index
+            list(self.columns.iter().map(|(_, expression)| expression)),
+            self.names.original,
+            self.key.index
         )
     }
 }
@@ -112,7 +144,9 @@ impl Mirror for MySqlMirror {
 
     async fn store(&self, checkpoint: &Checkpoint) -> Result<()> {
         let state = &self.rewrite.names.state;
-        self.lanes.transaction(self.store, async |session| state::put_checkpoint(session, state, checkpoint).await).await
+        self.lanes
+            .transaction(self.store, async |session| state::put_checkpoint(session, state, checkpoint).await)
+            .await
     }
 }
 

@@ -1,1 +1,346 @@
-//! To come.
+//! From a request to the parts of a run, and from the run's end back to a tidy server.
+//!
+//! [`Prepared::look`] refuses or plans and changes nothing that stays: the shadow is built and dropped
+//! again, so that the plan is what the server itself made of the ALTER. [`Prepared::begin`] builds it for
+//! good, or takes over what an earlier life of the same run left.
+//!
+//! The order in `begin` matters. The stream is opened before anything is copied, and its place is the
+//! run's first checkpoint. Prepared XA transactions are looked for **after** the stream was opened: what
+//! was prepared before its place is logged before it, and would become visible without a trace in it,
+//! so the copy begins only when those have ended.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use rand::Rng;
+use tokio::time::Instant;
+
+use super::alter::{Alter, Dialect};
+use super::binlog::position::describe;
+use super::connect::Address;
+use super::feed::{self, MySqlFeed};
+use super::fence::{outcome, sentry_statement};
+use super::key::{Conditions, KeySpec};
+use super::lanes::Lanes;
+use super::mirror::{MySqlMirror, Rewrite};
+use super::names::Names;
+use super::preflight::{self, Facts};
+use super::run_lock::RunLock;
+use super::session::Session;
+use super::shadow::Shadow;
+use super::source::{MySqlSource, Watch};
+use super::sql::{Ident, Table};
+use super::state::{self, RunRecord};
+use crate::engine::Lane;
+use crate::error::{Error, Result};
+use crate::model::{FORMAT, KeyOrder, Rows};
+use crate::operate::control::Control;
+use crate::pipeline::{Settings, Start};
+use crate::plan::Plan;
+
+/// What one chunk's transaction may write: its rows go into the binlog in one piece, and the application's
+/// commits wait for that piece.
+const CHUNK_BYTES: u64 = 8 << 20;
+/// How long prepared XA transactions of before the run may take to end.
+const XA_WAIT: Duration = Duration::from_secs(10);
+
+/// Which change, where.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub address: Address,
+    pub table: Table,
+    pub alter: String,
+    pub watch: Watch,
+}
+
+/// A change that was looked at: it can run.
+pub struct Prepared {
+    request: Request,
+    session: Session,
+    lock: RunLock,
+    names: Names,
+    facts: Facts,
+    alter: Alter,
+    shadow: Shadow,
+    key: KeySpec,
+    /// The run that this one goes on with.
+    earlier: Option<RunRecord>,
+}
+
+/// What a look found.
+pub enum Look {
+    Prepared(Box<Prepared>),
+    /// An earlier life was cut off between the swap and the tidying; now it's tidy.
+    SwappedBefore(Finish),
+}
+
+/// The parts of a run.
+pub struct Begun {
+    pub source: MySqlSource,
+    pub feed: MySqlFeed,
+    pub mirror: MySqlMirror,
+    pub start: Start,
+    pub finish: Finish,
+    pub lock: RunLock,
+    /// The server's own estimate.
+    pub rows: u64,
+    pub started_at: String,
+}
+
+/// What is left to do after a run.
+pub struct Finish {
+    address: Address,
+    names: Names,
+    flavor: super::flavor::Flavor,
+}
+
+impl Prepared {
+    pub async fn look(request: Request) -> Result<Look> {
+        let mut session = Session::open(&request.address).await?;
+        let names = Names::of(&request.table)?;
+        let lock = RunLock::take(&request.address, &names.original).await?;
+        let earlier = earlier(&mut session, &names).await?;
+        let finish = |session: &Session| Finish {
+            address: request.address.clone(),
+            names: names.clone(),
+            flavor: session.flavor,
+        };
+        if earlier.is_some() && outcome::is_swapped(&mut session, &names).await? {
+            return Ok(Look::SwappedBefore(finish(&session)));
+        }
+        let facts = preflight::check(&mut session, &names, earlier.is_some()).await?;
+        let dialect = Dialect::of(&mut session).await?;
+        let alter = Alter::parse(&request.alter, &names.original, dialect)?;
+        let shadow = match &earlier {
+            Some(record) => {
+                same_run(record, &request, &facts)?;
+                Shadow::read(&mut session, &names, &facts.table, &alter).await?
+            }
+            None => {
+                let built = Shadow::build(&mut session, &names, &facts.table, &alter).await;
+                session.exec(&format!("DROP TABLE IF EXISTS {}", names.shadow)).await?;
+                built?
+            }
+        };
+        let key = match &earlier {
+            Some(record) => record.key.clone(),
+            None => shadow.choose_key(&facts.table, conditions(&facts))?,
+        };
+        Ok(Look::Prepared(Box::new(Prepared { request, session, lock, names, facts, alter, shadow, key, earlier })))
+    }
+
+    /// What the run is going to do, for people.
+    pub fn plan(&self) -> Result<Plan> {
+        let rewrite = self.rewrite();
+        let whole = crate::engine::whole();
+        let flavor = self.facts.flavor;
+        let mut statements = Vec::new();
+        if self.earlier.is_none() {
+            statements.push(format!("CREATE TABLE {} LIKE {}", self.names.shadow, self.names.original));
+            statements.push(format!("ALTER TABLE {} {}", self.names.shadow, self.alter.text(Ident::clone)));
+            statements.extend(state::create_statements(&self.names));
+        }
+        statements.push(format!("{}  -- for each range of keys", rewrite.delete(Rows::Range(&whole))?));
+        statements.push(format!(
+            "{}  -- for each range of keys, and for the keys that change meanwhile",
+            rewrite.insert(&self.names.shadow, Rows::Range(&whole))?
+        ));
+        statements.push(format!("ANALYZE NO_WRITE_TO_BINLOG TABLE {}", self.names.shadow));
+        if flavor.is_mariadb() {
+            statements.push(sentry_statement(&self.names));
+        }
+        statements.extend(super::fence::statements(&self.names, flavor));
+        statements.push(format!("DROP TABLE {}, {}", self.names.marks, self.names.state));
+        let mut facts = vec![
+            ("server".to_owned(), flavor.name()),
+            ("rows".to_owned(), format!("about {}", self.facts.table.rows)),
+            ("key".to_owned(), format!("{} ({})", rewrite.key.index.bare(), order(rewrite.key.order))),
+            ("shadow table".to_owned(), self.names.shadow.bare()),
+            ("old table".to_owned(), self.names.old.bare()),
+        ];
+        if let Some(record) = &self.earlier {
+            facts.push(("goes on with run".to_owned(), format!("{}, begun at {}", record.id, record.started_at)));
+        }
+        Ok(Plan {
+            strategy: "shadow",
+            why: "a copy of the table is built beside it, kept up to date from the binary log, and swapped in"
+                .to_owned(),
+            table: self.names.original.bare(),
+            facts,
+            statements,
+            warnings: self.facts.hints.iter().chain(&self.shadow.warnings).cloned().collect(),
+        })
+    }
+
+    fn rewrite(&self) -> Rewrite {
+        Rewrite::new(self.names.clone(), &self.shadow, self.key.clone())
+    }
+
+    /// Begins the run, or its next life.
+    pub async fn begin(self, settings: &mut Settings) -> Result<Begun> {
+        let rewrite = Rc::new(self.rewrite());
+        let Prepared { request, mut session, lock, names, facts, alter, shadow, key, earlier } = self;
+        if earlier.is_none() {
+            Shadow::build(&mut session, &names, &facts.table, &alter).await?;
+            let record = RunRecord {
+                format: FORMAT,
+                id: format!("{:08x}", rand::rng().random::<u32>()),
+                table: names.original.bare(),
+                alter: request.alter.clone(),
+                fingerprint: facts.table.fingerprint.clone(),
+                key: key.clone(),
+                started_at: describe(&feed::current_position(&mut session).await?),
+            };
+            state::create(&mut session, &names, &record).await?;
+        }
+        let life = rand::rng().random::<u64>() >> 1;
+        let (epoch, checkpoint) = state::begin_life(&mut session, &names.state, life).await?;
+        let from = checkpoint.as_ref().map(|c| &c.position);
+        let (feed, marks, position) = MySqlFeed::open(
+            &request.address,
+            facts.flavor,
+            &names.original,
+            &names.marks,
+            Box::new(key.clone()),
+            life,
+            from,
+        )
+        .await?;
+        if checkpoint.is_none() {
+            wait_for_prepared(&mut session).await?;
+        }
+        let per_row = facts.table.data_bytes / facts.table.rows.max(1);
+        settings.chunk_rows_most = (CHUNK_BYTES / per_row.max(1)).clamp(1, settings.chunk_rows_most);
+        if key.order == KeyOrder::Unknown || facts.flavor.is_mariadb() {
+            // Two appliers deadlock on MariaDB, and can't tell their keys apart under a collation.
+            settings.appliers = 1;
+        }
+        let store = settings.copiers + settings.appliers;
+        let lanes = Lanes::new(request.address.clone(), rewrite.names.clone(), store + 1, life, epoch);
+        let mirror = MySqlMirror::new(rewrite.clone(), lanes, Lane(store));
+        let started_at = describe(&position);
+        let source = MySqlSource::new(
+            request.address.clone(),
+            rewrite,
+            marks,
+            life,
+            facts.table.fingerprint.clone(),
+            alter.auto_increment,
+            shadow.info.columns.iter().any(|c| c.auto_increment),
+            request.watch,
+        );
+        let finish = Finish { address: request.address, names, flavor: facts.flavor };
+        let start = Start { position, resume: checkpoint };
+        Ok(Begun { source, feed, mirror, start, finish, lock, rows: facts.table.rows, started_at })
+    }
+}
+
+fn conditions(facts: &Facts) -> Conditions {
+    Conditions { full_image: facts.row_image.eq_ignore_ascii_case("FULL"), strict: facts.strict() }
+}
+
+/// The record of an interrupted run. A state table without one is a run that never began: removed.
+async fn earlier(session: &mut Session, names: &Names) -> Result<Option<RunRecord>> {
+    if !super::catalog::exists(session, &names.state).await? {
+        return Ok(None);
+    }
+    let record = state::record(session, &names.state).await?;
+    match record {
+        Some(record) if record.table == names.original.bare() => Ok(Some(record)),
+        Some(record) => {
+            Err(Error::refused(format!("The run stored in {} is of {}.", names.state.bare(), record.table))
+                .table("Nothing was changed.")
+                .todo("Finish or clean up that run first."))
+        }
+        None => Ok(None),
+    }
+}
+
+/// Only the same change of the same table can be gone on with.
+fn same_run(record: &RunRecord, request: &Request, facts: &Facts) -> Result<()> {
+    let refuse = |what: String| {
+        Err(Error::refused(what)
+            .table("The table is unchanged; the interrupted run's tables are kept.")
+            .todo("Run `osc cleanup` to remove the interrupted run, then begin anew."))
+    };
+    if record.alter != request.alter {
+        return refuse(format!("A run with another ALTER was interrupted on this table: {}.", record.alter));
+    }
+    if record.fingerprint != facts.table.fingerprint {
+        return refuse("The table's definition changed since the run was interrupted.".to_owned());
+    }
+    Ok(())
+}
+
+async fn wait_for_prepared(session: &mut Session) -> Result<()> {
+    let old = preflight::prepared_xa(session).await?;
+    let until = Instant::now() + XA_WAIT;
+    let mut left = old.clone();
+    while !left.is_empty() {
+        if Instant::now() > until {
+            return Err(Error::refused(format!("Prepared XA transactions are open: {}.", left.join(", ")))
+                .table("The table is unchanged.")
+                .todo("Commit or roll them back (XA RECOVER lists them), and run the same command again."));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let now = preflight::prepared_xa(session).await?;
+        left.retain(|xid| now.contains(xid));
+    }
+    Ok(())
+}
+
+fn order(order: KeyOrder) -> &'static str {
+    match order {
+        KeyOrder::Bytes => "compared by osc",
+        KeyOrder::Unknown => "compared by the server alone",
+    }
+}
+
+impl Finish {
+    /// The name that the old table has after the swap.
+    pub fn old_table(&self) -> String {
+        self.names.old.bare()
+    }
+
+    /// The statement that drops the old table.
+    pub fn drop_old_statement(&self) -> String {
+        format!("DROP TABLE {}", self.names.old)
+    }
+
+    /// After the swap: removes the run's own tables, and the old one if asked to.
+    pub async fn swapped(&self, drop_old: bool) -> Result<()> {
+        let mut session = Session::open(&self.address).await?;
+        if drop_old {
+            session.exec_long(&format!("DROP TABLE IF EXISTS {}", self.names.old)).await?;
+        }
+        self.tidy(&mut session).await
+    }
+
+    /// Removes everything of a run that was not to be swapped.
+    pub async fn unswapped(&self) -> Result<()> {
+        let mut session = Session::open(&self.address).await?;
+        session.exec_long(&format!("DROP TABLE IF EXISTS {}", self.names.shadow)).await?;
+        if self.flavor.is_mariadb() {
+            super::fence::remove_sentry(&mut session, &self.names).await?;
+        }
+        self.tidy(&mut session).await
+    }
+
+    async fn tidy(&self, session: &mut Session) -> Result<()> {
+        let sql = format!("DROP TABLE IF EXISTS {}, {}", self.names.marks, self.names.state);
+        session.exec(&sql).await.map(drop)
+    }
+}
+
+/// Watches the run's lock beside the pipeline.
+pub async fn watched<T>(lock: &mut RunLock, control: &Control, run: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::pin!(run);
+    tokio::select! {
+        biased;
+        result = &mut run => result,
+        lost = lock.watch(control) => match run.await {
+            Err(error) if error.kind() == crate::error::Kind::Stopped => Err(lost),
+            other => other,
+        },
+    }
+}

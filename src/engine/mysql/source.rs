@@ -24,6 +24,8 @@ pub struct MySqlSource {
     pub(super) fingerprint: String,
     /// What `AUTO_INCREMENT=n` of the ALTER asks for at least.
     pub(super) auto_increment: Option<u64>,
+    /// The shadow has an AUTO_INCREMENT column.
+    pub(super) counts: bool,
     replicas: Vec<Replica>,
     gauges: Vec<String>,
     marker: Kept,
@@ -74,6 +76,7 @@ impl MySqlSource {
         life: u64,
         fingerprint: String,
         auto_increment: Option<u64>,
+        counts: bool,
         watch: Watch,
     ) -> Self {
         let replicas = watch.replicas.into_iter().map(|address| Replica { address, kept: Kept::new() }).collect();
@@ -84,6 +87,7 @@ impl MySqlSource {
             life,
             fingerprint,
             auto_increment,
+            counts,
             replicas,
             gauges: watch.gauges,
             marker: Kept::new(),
@@ -115,7 +119,9 @@ impl MySqlSource {
     /// The age of the newest mark on the slowest replica: marks are replicated like any change.
     async fn replica_lag_ms(&self) -> Result<Option<u64>> {
         let marks = &self.rewrite.names.marks;
-        let sql = format!("SELECT CAST(GREATEST(0, TIMESTAMPDIFF(MICROSECOND, MAX(at), UTC_TIMESTAMP(6))) AS UNSIGNED) FROM {marks}");
+        let sql = format!(
+            "SELECT CAST(GREATEST(0, TIMESTAMPDIFF(MICROSECOND, MAX(at), UTC_TIMESTAMP(6))) AS UNSIGNED) FROM {marks}"
+        );
         let mut worst = None;
         for replica in &self.replicas {
             let age: Option<Option<u64>> =
@@ -141,9 +147,16 @@ impl Source for MySqlSource {
              ON DUPLICATE KEY UPDATE life = VALUES(life), token = VALUES(token), at = VALUES(at)"
         );
         self.marks.sent(token);
-        self.marker.with(&self.address, async |session| session.exec(&sql).await).await?;
-        self.marks.returned(token);
-        Ok(())
+        match self.marker.with(&self.address, async |session| session.exec(&sql).await).await {
+            Ok(_) => {
+                self.marks.returned(token);
+                Ok(())
+            }
+            Err(error) => {
+                self.marks.failed(token);
+                Err(error)
+            }
+        }
     }
 
     async fn next_range(&self, after: Option<&Key>, rows: u64) -> Result<Option<Key>> {
@@ -170,7 +183,7 @@ impl Source for MySqlSource {
         let names = &self.rewrite.names;
         self.reader
             .with(&self.address, async |session| {
-                let found = catalog::fingerprint(session, &names.original).await?;
+                let (found, _) = catalog::definition(session, &names.original).await?;
                 if found != self.fingerprint {
                     return Err(crate::engine::disturbed("The table's definition changed while the run was on.")
                         .todo("Remove the run with `osc cleanup` and begin anew."));

@@ -65,7 +65,7 @@ impl fmt::Display for Table {
 /// A string literal that means the same under every sql_mode and connection character set: its UTF-8
 /// bytes in hexadecimal behind an introducer.
 pub fn text(value: &str) -> String {
-    format!("_utf8mb4{}", bytes(value.as_bytes()))
+    format!("_utf8mb4 {}", bytes(value.as_bytes()))
 }
 
 /// A binary literal, `x'…'`.
@@ -99,6 +99,6 @@ mod tests {
     #[test]
     fn names_are_always_quoted() {
         assert_eq!(Table::new("a`b", "x y").to_string(), "`a``b`.`x y`");
-        assert_eq!(text("a'\\"), "_utf8mb4x'61275c'");
+        assert_eq!(text("a'\\"), "_utf8mb4 x'61275c'");
     }
 }

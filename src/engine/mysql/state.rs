@@ -166,7 +166,8 @@ async fn get(session: &mut Session, state: &Table, slot: &str) -> Result<Option<
 }
 
 fn encode<T: Serialize>(value: &T) -> Result<String> {
-    serde_json::to_string(value).map_err(|e| Error::definite("The run's state could not be written as JSON.").caused_by(e))
+    serde_json::to_string(value)
+        .map_err(|e| Error::definite("The run's state could not be written as JSON.").caused_by(e))
 }
 
 fn decode<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T> {

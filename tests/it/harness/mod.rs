@@ -5,6 +5,9 @@ pub mod osc;
 pub mod server;
 pub mod twin;
 
+#[allow(unused_imports)]
 pub use database::Database;
-pub use osc::{Osc, Report};
-pub use server::{Kind, Server};
+#[allow(unused_imports)]
+pub use osc::{Osc, Report, Running};
+#[allow(unused_imports)]
+pub use server::{Kind, OwnServer, Server};

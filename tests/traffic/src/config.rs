@@ -181,7 +181,10 @@ pub(crate) enum Dml {
     InsertExplicit,
     Update,
     UpdateSecondary,
+    /// The key alone: the row keeps its unique e-mail address.
     UpdateKey,
+    /// Both at once. Under a unique index this takes no gap locks, so it fits into any transaction.
+    UpdateKeyAndEmail,
     UpdateMany,
     Upsert,
     Replace,

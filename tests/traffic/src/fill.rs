@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use crate::error::Error;
 use crate::model::values::{CUSTOMERS, FILL_EPOCH_US};
-use crate::server::statements::{COLUMNS, quote};
 use crate::server::Session;
+use crate::server::statements::{COLUMNS, quote};
 
 /// The smallest key is above this: what the traffic inserts below it comes before the first row.
 pub(crate) const HEAD_ROOM: u64 = 1000;
@@ -82,9 +82,8 @@ fn chunk(table: &str, from: u64, to: u64) -> String {
     let digit = "(SELECT 0 d UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 \
                  UNION ALL SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9)";
     let epoch = FILL_EPOCH_US / 1_000_000;
-    let moment = format!(
-        "FROM_UNIXTIME({epoch}) + INTERVAL (id % 31536000) * 1000000 + (id * 7) % 1000000 MICROSECOND"
-    );
+    let moment =
+        format!("FROM_UNIXTIME({epoch}) + INTERVAL (id % 31536000) * 1000000 + (id * 7) % 1000000 MICROSECOND");
     format!(
         "INSERT INTO {table} ({COLUMNS})
          SELECT id, (id * 7919) % {CUSTOMERS}, ELT(1 + id % 4, 'new', 'paid', 'shipped', 'done'),

@@ -41,7 +41,6 @@ pub use config::{Config, Mix};
 pub use error::Error;
 pub use fill::{FillOptions, fill};
 pub use kind::Kind;
-pub use model::token::Token;
 pub use play::pulse::Progress;
 pub use play::traffic::{Handle, Traffic};
 pub use record::ledger::Ledger;

@@ -54,8 +54,9 @@ impl Default for Options {
 pub enum Item {
     /// Keys of changed rows of our table, and how many row changes they stand for.
     Keys { keys: Vec<Key>, changes: u64 },
-    /// A mark of this life, after its transaction; the stream can be read again from the place.
-    Mark { token: Token, from: Spot },
+    /// A mark of this life, after its transaction; the stream can be read again from the place. So many
+    /// transactions that changed our table were prepared and not decided on when it was committed.
+    Mark { token: Token, from: Spot, prepared: usize },
 }
 
 /// One delivery of the thread.

@@ -108,6 +108,10 @@ impl Prepared {
         Some((keys, changes))
     }
 
+    pub fn count(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// The boundary before the oldest one.
     pub fn oldest(&self) -> Option<&Spot> {
         self.waiting.first().map(|w| &w.before)

@@ -7,7 +7,7 @@
 mod read;
 mod relations;
 
-pub use read::read;
+pub use read::{definition, exists, read};
 pub use relations::relations;
 
 use super::sql::{Ident, Table};
@@ -58,6 +58,8 @@ pub struct Column {
     pub charset: Option<String>,
     pub collation: Option<String>,
     pub generated: Option<Generated>,
+    /// What a generated column is computed from.
+    pub expression: Option<String>,
     pub auto_increment: bool,
     pub invisible: bool,
     /// Whether the column has a default, be it NULL or an expression.
@@ -97,6 +99,7 @@ pub struct Index {
 pub struct IndexPart {
     /// None for an expression.
     pub column: Option<Ident>,
+    pub expression: Option<String>,
     /// Characters of the column that are indexed, if not all.
     pub prefix: Option<u64>,
     pub descending: bool,
@@ -180,6 +183,7 @@ mod tests {
             charset: None,
             collation: None,
             generated: None,
+            expression: None,
             auto_increment: false,
             invisible: false,
             has_default: true,

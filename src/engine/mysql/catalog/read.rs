@@ -34,6 +34,23 @@ pub async fn read(session: &mut Session, table: &Table) -> Result<Option<TableIn
     Ok(Some(info))
 }
 
+/// The table's definition by which changes are noticed, and the next AUTO_INCREMENT value (none while
+/// it stands at 1 or there is no such column). One statement, which a session may run under its locks.
+pub async fn definition(session: &mut Session, table: &Table) -> Result<(String, Option<u64>)> {
+    let create: Option<(String, String)> = session.first(&format!("SHOW CREATE TABLE {table}")).await?;
+    Ok(split_counter(&create.map(|(_, text)| text).unwrap_or_default()))
+}
+
+/// Whether there is a table of exactly this name.
+pub async fn exists(session: &mut Session, table: &Table) -> Result<bool> {
+    let sql = format!(
+        "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {}",
+        text(table.db.bare()),
+        text(table.name.bare())
+    );
+    Ok(session.first::<u64>(&sql).await?.unwrap_or(0) > 0)
+}
+
 async fn find(session: &mut Session, table: &Table) -> Result<Option<TableInfo>> {
     let fold: Option<u8> = session.first("SELECT @@lower_case_table_names").await?;
     let rows = session
@@ -82,7 +99,7 @@ async fn columns(session: &mut Session, table: &Table) -> Result<Vec<Column>> {
         .rows(&format!(
             "SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE, CHARACTER_SET_NAME, COLLATION_NAME, EXTRA, \
              COLUMN_DEFAULT, NUMERIC_PRECISION, NUMERIC_SCALE, DATETIME_PRECISION, CHARACTER_MAXIMUM_LENGTH, \
-             CHARACTER_OCTET_LENGTH FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {} \
+             CHARACTER_OCTET_LENGTH, GENERATION_EXPRESSION FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {} \
              ORDER BY ORDINAL_POSITION",
             text(table.db.bare()),
             text(table.name.bare())
@@ -113,6 +130,7 @@ fn column(position: usize, row: &Row) -> Result<Column> {
         nullable,
         charset: get(row, "CHARACTER_SET_NAME")?,
         collation: get(row, "COLLATION_NAME")?,
+        expression: get::<String>(row, "GENERATION_EXPRESSION")?.filter(|_| generated.is_some()),
         generated,
         auto_increment: extra.contains("AUTO_INCREMENT"),
         invisible: extra.contains("INVISIBLE"),
@@ -136,6 +154,7 @@ async fn indexes(session: &mut Session, table: &Table) -> Result<Vec<Index>> {
         let name = Ident::new(need::<String>(row, "Key_name")?);
         let part = IndexPart {
             column: get::<String>(row, "Column_name")?.map(Ident::new),
+            expression: get(row, "Expression")?,
             prefix: get(row, "Sub_part")?,
             descending: get::<String>(row, "Collation")?.as_deref() == Some("D"),
         };

@@ -22,17 +22,20 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::binlog::position::describe;
 use super::catalog;
 use super::connect::Address;
 use super::feed::{self, Marks};
+use super::flavor::Flavor;
 use super::mirror::{DUPLICATE, Rewrite};
+use super::names::Names;
 use super::session::{Session, code};
 use super::source::MySqlSource;
 use crate::engine::{Fence, Patience, Swapped};
 use crate::error::{Error, Kind, Result};
 use crate::model::{Key, Rows};
 
-pub use two_sessions::{SENTRY, sentry_statement};
+pub use two_sessions::{SENTRY, remove_sentry, sentry_statement};
 
 /// Keys of one statement of the final sync.
 const BATCH: usize = 500;
@@ -46,6 +49,8 @@ pub struct MySqlFence {
     marks: Rc<Marks>,
     fingerprint: String,
     auto_increment: Option<u64>,
+    /// The shadow has an AUTO_INCREMENT column.
+    counts: bool,
     granted: Instant,
     watchdog: Watchdog,
 }
@@ -86,37 +91,56 @@ async fn kill(address: &Address, id: u32) {
     }
 }
 
+fn lock_statement(names: &Names, flavor: Flavor) -> String {
+    let sentry = if flavor.is_mariadb() { format!(", {} WRITE", names.old) } else { String::new() };
+    format!("LOCK TABLES {} WRITE, {} WRITE{sentry}", names.original, names.shadow)
+}
+
+fn rename_statement(names: &Names) -> String {
+    format!("RENAME TABLE {0} TO {1}, {2} TO {0}", names.original, names.old, names.shadow)
+}
+
+/// The statements of the cutover, for the plan.
+pub fn statements(names: &Names, flavor: Flavor) -> Vec<String> {
+    let (lock, rename) = (lock_statement(names, flavor), rename_statement(names));
+    if !flavor.is_mariadb() {
+        return vec![lock, rename, "UNLOCK TABLES".to_owned()];
+    }
+    let queued = format!("{rename}  -- in a second session: it queues behind the lock");
+    vec![lock, queued, format!("DROP TABLE {}", names.old), "UNLOCK TABLES".to_owned()]
+}
+
 /// Takes the lock.
 pub async fn lock(source: &MySqlSource, patience: Patience) -> Result<MySqlFence> {
     let names = &source.rewrite.names;
     let mut session = Session::open(&source.address).await?;
     let mut other = Session::open(&source.address).await?;
-    let mut tables = format!("{} WRITE, {} WRITE", names.original, names.shadow);
     if session.flavor.is_mariadb() {
         two_sessions::put_sentry(&mut other, names).await?;
-        tables.push_str(&format!(", {} WRITE", names.old));
     }
     // Statements of the final sync are transactions of their own under the table locks: START
     // TRANSACTION would release the locks.
     let id = session.id;
-    let statement = format!("LOCK TABLES {tables}");
-    let waiting = session.exec(&statement);
-    tokio::pin!(waiting);
-    let granted = tokio::select! {
-        biased;
-        result = &mut waiting => result,
-        () = tokio::time::sleep(patience.lock_wait) => {
+    let statement = lock_statement(names, session.flavor);
+    let granted = {
+        let waiting = session.exec(&statement);
+        tokio::pin!(waiting);
+        let granted = tokio::time::timeout(patience.lock_wait, &mut waiting).await;
+        if granted.is_err() {
             let blockers = blockers::name(&mut other, &names.original).await;
             let _ = other.exec(&format!("KILL QUERY {id}")).await;
             // Whether the kill or the grant came first: the session is closed, and with it the lock.
             let _ = tokio::time::timeout(Duration::from_secs(10), waiting).await;
-            drop(session);
             return Err(Error::transient(format!(
-                "The table could not be locked within {} ms{blockers}.", patience.lock_wait.as_millis()
+                "The table could not be locked within {} ms{blockers}.",
+                patience.lock_wait.as_millis()
             )));
         }
+        granted
     };
-    granted?;
+    if let Ok(result) = granted {
+        result?;
+    }
     let watchdog = Watchdog::arm(source.address.clone(), id, patience.hold);
     Ok(MySqlFence {
         session,
@@ -126,6 +150,7 @@ pub async fn lock(source: &MySqlSource, patience: Patience) -> Result<MySqlFence
         marks: source.marks.clone(),
         fingerprint: source.fingerprint.clone(),
         auto_increment: source.auto_increment,
+        counts: source.counts,
         granted: Instant::now(),
         watchdog,
     })
@@ -134,7 +159,7 @@ pub async fn lock(source: &MySqlSource, patience: Patience) -> Result<MySqlFence
 impl MySqlFence {
     /// Nothing that the stream did not show may have changed the table.
     async fn undisturbed(&mut self) -> Result<()> {
-        let found = catalog::fingerprint(&mut self.session, &self.rewrite.names.original).await?;
+        let (found, _) = catalog::definition(&mut self.session, &self.rewrite.names.original).await?;
         if found != self.fingerprint {
             return Err(crate::engine::disturbed("The table's definition changed while the run was on.")
                 .todo("Remove the run with `osc cleanup` and begin anew."));
@@ -150,10 +175,10 @@ impl MySqlFence {
     /// The shadow goes on counting where the table is.
     async fn carry_auto_increment(&mut self) -> Result<()> {
         let names = self.rewrite.names.clone();
-        let Some(source) = catalog::auto_increment(&mut self.session, &names.original).await? else { return Ok(()) };
-        let wanted = self.auto_increment.map_or(source, |n| n.max(source));
-        match catalog::auto_increment(&mut self.session, &names.shadow).await? {
-            Some(shadow) if shadow < wanted => {
+        let (_, source) = catalog::definition(&mut self.session, &names.original).await?;
+        let Some(wanted) = source.max(self.auto_increment) else { return Ok(()) };
+        match catalog::definition(&mut self.session, &names.shadow).await? {
+            (_, shadow) if shadow.unwrap_or(1) < wanted && self.counts => {
                 self.session.exec(&format!("ALTER TABLE {} AUTO_INCREMENT = {wanted}", names.shadow)).await.map(drop)
             }
             _ => Ok(()),
@@ -186,12 +211,7 @@ impl Fence for MySqlFence {
     async fn swap(mut self) -> Result<Swapped> {
         let position = feed::current_position(&mut self.other).await?;
         let granted = self.granted;
-        let rename = format!(
-            "RENAME TABLE {original} TO {}, {} TO {original}",
-            self.rewrite.names.old,
-            self.rewrite.names.shadow,
-            original = self.rewrite.names.original
-        );
+        let rename = rename_statement(&self.rewrite.names);
         let swapped = if self.session.flavor.is_mariadb() {
             two_sessions::rename(&mut self.session, &mut self.other, &self.rewrite.names, &rename).await
         } else {
@@ -201,7 +221,7 @@ impl Fence for MySqlFence {
         match swapped {
             Ok(()) => {
                 self.watchdog.disarm();
-                Ok(Swapped { held, position: feed::describe(&position) })
+                Ok(Swapped { held, position: describe(&position) })
             }
             Err(error) => {
                 let ids = [self.session.id, self.other.id];
@@ -209,7 +229,7 @@ impl Fence for MySqlFence {
                 let MySqlFence { session, other, address, rewrite, watchdog, .. } = self;
                 drop((session, other, watchdog));
                 if outcome::swapped(&address, &rewrite.names, ids).await? {
-                    return Ok(Swapped { held, position: feed::describe(&position) });
+                    return Ok(Swapped { held, position: describe(&position) });
                 }
                 Err(error.with_kind(Kind::Transient).context("The tables were not swapped"))
             }

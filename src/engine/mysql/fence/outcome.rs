@@ -26,12 +26,16 @@ pub async fn swapped(address: &Address, names: &Names, ids: [u32; 2]) -> Result<
             Err(error) => tracing::debug!(%error, "asking the catalog for the outcome of the swap"),
         }
         if Instant::now() > until {
-            return Err(Error::ambiguous("The connection broke while the tables were being swapped, and the server can't be asked.")
-                .table(format!(
-                    "Either {} has the new definition, or it is unchanged; no row is lost in either case.",
-                    names.original.bare()
-                ))
-                .todo("Run the same command again when the server answers: it finds out and goes on, or says that it's done."));
+            return Err(Error::ambiguous(
+                "The connection broke while the tables were being swapped, and the server can't be asked.",
+            )
+            .table(format!(
+                "Either {} has the new definition, or it is unchanged; no row is lost in either case.",
+                names.original.bare()
+            ))
+            .todo(
+                "Run the same command again when the server answers: it finds out and goes on, or says that it's done.",
+            ));
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }

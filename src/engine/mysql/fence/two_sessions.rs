@@ -35,20 +35,29 @@ fn quoted(comment: &str) -> String {
 
 /// Puts the sentry where the old table will be. It stays between attempts.
 pub async fn put_sentry(session: &mut Session, names: &Names) -> Result<()> {
-    let comment: Option<String> = session
-        .first(&format!(
-            "SELECT table_comment FROM information_schema.tables WHERE table_schema = {} AND table_name = {}",
-            text(names.old.db.bare()),
-            text(names.old.name.bare())
-        ))
-        .await?;
-    match comment {
+    match comment(session, names).await? {
         Some(comment) if comment == SENTRY => Ok(()),
         Some(_) => Err(Error::definite(format!("A table named {} exists.", names.old.bare()))
             .table("The table is unchanged.")
             .todo("Rename or drop that table, and run the same command again.")),
         None => session.exec(&sentry_statement(names)).await.map(drop),
     }
+}
+
+/// Removes the sentry, and nothing but the sentry.
+pub async fn remove_sentry(session: &mut Session, names: &Names) -> Result<()> {
+    match comment(session, names).await? {
+        Some(comment) if comment == SENTRY => session.exec(&format!("DROP TABLE {}", names.old)).await.map(drop),
+        _ => Ok(()),
+    }
+}
+
+async fn comment(session: &mut Session, names: &Names) -> Result<Option<String>> {
+    let (db, name) = (text(names.old.db.bare()), text(names.old.name.bare()));
+    let sql = format!(
+        "SELECT table_comment FROM information_schema.tables WHERE table_schema = {db} AND table_name = {name}"
+    );
+    session.first(&sql).await
 }
 
 pub async fn rename(holder: &mut Session, renamer: &mut Session, names: &Names, rename: &str) -> Result<()> {

@@ -60,8 +60,7 @@ impl<'a> Judge<'a> {
         for (doubt, content) in ledger.doubts.iter().enumerate() {
             for Maybe { key, before, after } in &content.changes {
                 unseen.remove(*key);
-                let sighting =
-                    Sighting { doubt, before: before.is_none(), after: after.state().is_none(), row: None };
+                let sighting = Sighting { doubt, before: before.is_none(), after: after.state().is_none(), row: None };
                 maybes.insert(*key, sighting);
             }
             keyless.extend(content.keyless.iter().map(|state| (state.token, *state)));

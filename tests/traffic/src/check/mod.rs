@@ -2,6 +2,8 @@
 
 pub(crate) mod judge;
 pub(crate) mod old;
-pub(crate) mod show;
+mod show;
+#[cfg(test)]
+mod tests;
 pub(crate) mod verdict;
 mod verify;

@@ -58,7 +58,10 @@ impl Display for Verdict {
 
 impl Verdict {
     fn latencies(&self, f: &mut Formatter<'_>) -> Result {
-        writeln!(f, "latency, ms          window (s)  operations      p50      p95      p99     p999      max  max from send")?;
+        writeln!(
+            f,
+            "latency, ms          window (s)  operations      p50      p95      p99     p999      max  max from send"
+        )?;
         for w in &self.windows {
             let (due, sent) = (&w.from_schedule, &w.from_send);
             let span = format!("{:.1}-{:.1}", w.from_ms / 1e3, w.to_ms / 1e3);

@@ -183,7 +183,7 @@ fn needed(operation: Operation) -> Kind {
             Dml::InsertExplicit => Kind::InsertExplicit,
             Dml::Update => Kind::Update,
             Dml::UpdateSecondary => Kind::UpdateSecondary,
-            Dml::UpdateKey => Kind::UpdateKey,
+            Dml::UpdateKey | Dml::UpdateKeyAndEmail => Kind::UpdateKey,
             Dml::UpdateMany => Kind::UpdateMany,
             Dml::Upsert => Kind::Upsert,
             Dml::Replace => Kind::Replace,

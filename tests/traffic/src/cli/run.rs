@@ -112,10 +112,18 @@ pub async fn run(arguments: RunArguments) -> Result<bool, Error> {
         eprintln!("osc-traffic: {trouble}");
     }
     let mut verdict = ledger.verify(&a.url, &a.table).await?;
+    let mut unchecked = None;
     if let Some(old) = &a.old_table {
-        verdict = verdict.with_old(ledger.verify_old(&a.url, old, "swapped").await?);
+        match ledger.verify_old(&a.url, old, "swapped").await {
+            Ok(old) => verdict = verdict.with_old(old),
+            Err(error) => unchecked = Some(error),
+        }
     }
     show(&verdict, a.json)?;
+    // No swap, or no such table: said after the verdict on the new table, which stands.
+    if let Some(error) = unchecked {
+        return Err(error);
+    }
     let accepted = match a.accept {
         Accept::Clean => verdict.is_clean(),
         Accept::Lossless => verdict.is_lossless(),

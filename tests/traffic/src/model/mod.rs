@@ -3,5 +3,5 @@
 pub(crate) mod keyset;
 pub(crate) mod row;
 pub(crate) mod state;
-pub mod token;
+pub(crate) mod token;
 pub(crate) mod values;

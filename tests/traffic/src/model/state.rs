@@ -29,15 +29,7 @@ impl State {
     }
 
     pub fn inserted(token: Token, version: i64) -> State {
-        State {
-            token,
-            version,
-            body: token,
-            customer: token,
-            email: token,
-            created: token,
-            updated: None,
-        }
+        State { token, version, body: token, customer: token, email: token, created: token, updated: None }
     }
 
     /// The write set updated_at itself.

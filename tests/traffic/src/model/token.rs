@@ -7,8 +7,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use serde::{Deserialize, Serialize};
-
 const FILL: u64 = 1 << 63;
 const RUN_SHIFT: u32 = 47;
 const LANE_SHIFT: u32 = 37;
@@ -19,9 +17,8 @@ const SEQ_MASK: u64 = (1 << LANE_SHIFT) - 1;
 pub(crate) const MAX_LANES: u64 = LANE_MASK;
 
 /// A write's unique mark: either "filled, key n" or "run r, connection l, write number s".
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Token(pub u64);
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Token(pub u64);
 
 impl Token {
     /// The token that `fill` gives to the row of this key.
@@ -41,11 +38,7 @@ impl Token {
 
     /// The run that drew this token; 0 for fill tokens (runs count from 1).
     pub(crate) fn run(self) -> u16 {
-        if self.0 & FILL != 0 {
-            0
-        } else {
-            (self.0 >> RUN_SHIFT) as u16
-        }
+        if self.0 & FILL != 0 { 0 } else { (self.0 >> RUN_SHIFT) as u16 }
     }
 
     pub(crate) fn lane(self) -> u64 {

@@ -82,9 +82,7 @@ pub(crate) fn email(token: Token) -> String {
 /// A moment in microseconds since 1970, UTC.
 pub(crate) fn moment(token: Token) -> i64 {
     match token.fill_key() {
-        Some(key) => {
-            FILL_EPOCH_US + (key % 31_536_000) * 1_000_000 + key.wrapping_mul(7) % 1_000_000
-        }
+        Some(key) => FILL_EPOCH_US + (key % 31_536_000) * 1_000_000 + key.wrapping_mul(7) % 1_000_000,
         None => LIVE_EPOCH_US + (mix(token, 5) % LIVE_SPAN_US) as i64,
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 use super::pulse::Pulse;
 use crate::config::{Config, Operation};
@@ -28,6 +28,10 @@ pub(crate) struct Shared {
     pub run: u16,
     pub epoch: Instant,
     pub pulse: Pulse,
+    /// Held by the one statement or transaction that puts a unique value where it has been before
+    /// (a key update that keeps it, an exchange): InnoDB checks those under gap locks, and two of
+    /// them next to each other can deadlock. A lane that finds it held does something else.
+    pub gap: Arc<Mutex<()>>,
     /// The server's number of each lane's connection; 0 while it has none.
     pub connections: Vec<AtomicU32>,
 }

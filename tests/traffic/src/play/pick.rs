@@ -22,9 +22,7 @@ pub(crate) fn present(book: &mut Book, rng: &mut StdRng, draft: &Draft, avoid: &
                 }
                 key
             }
-            _ if book.census.pristine.len() > 0 => {
-                book.own(rng.random_range(book.census.min..=book.census.max))
-            }
+            _ if book.census.pristine.len() > 0 => book.own(rng.random_range(book.census.min..=book.census.max)),
             _ => continue,
         };
         if avoid.contains(&key) {

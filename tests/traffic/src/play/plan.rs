@@ -42,6 +42,7 @@ impl Planner<'_> {
             Dml::Update => self.update(),
             Dml::UpdateSecondary => self.update_customer(),
             Dml::UpdateKey => self.update_key(),
+            Dml::UpdateKeyAndEmail => self.update_key_and_email(),
             Dml::UpdateMany => self.update_three(),
             Dml::Upsert => self.upsert(),
             Dml::Replace => self.replace(),
@@ -111,6 +112,17 @@ impl Planner<'_> {
         Some(planned)
     }
 
+    fn update_key_and_email(&mut self) -> Option<Planned> {
+        let (from, old) = self.present()?;
+        let to = self.vacant()?;
+        let token = self.mint.draw();
+        let new = old.touched(token).with_email(token);
+        let args = vec![Cell::Int(to), Cell::Text(values::email(token)), Cell::Token(token), Cell::Int(from)];
+        let mut planned = one(Kind::UpdateKey, |s| &s.update_key_email, args, to, Entry::Present(new));
+        planned.changes.push((from, Entry::Deleted(token)));
+        Some(planned)
+    }
+
     fn update_three(&mut self) -> Option<Planned> {
         let mut keys = Vec::with_capacity(3);
         let mut changes = Vec::with_capacity(3);
@@ -123,14 +135,7 @@ impl Planner<'_> {
         }
         let mut args = vec![Cell::Token(first)];
         args.extend(keys.iter().chain(&keys).map(|key| Cell::Int(*key)));
-        Some(Planned {
-            kind: Kind::UpdateMany,
-            sql: |s| &s.update_three,
-            args,
-            changes,
-            generated: None,
-            affected: 3,
-        })
+        Some(Planned { kind: Kind::UpdateMany, sql: |s| &s.update_three, args, changes, generated: None, affected: 3 })
     }
 
     /// On a row half of the time, otherwise on a gap.

@@ -53,6 +53,7 @@ impl Traffic {
             census: Arc::new(census),
             run,
             epoch,
+            gap: Arc::default(),
             pulse: Pulse::default(),
             connections: (0..count).map(|_| AtomicU32::new(0)).collect(),
             config,

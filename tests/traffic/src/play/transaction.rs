@@ -1,5 +1,7 @@
 //! Transactions of several statements: committed, rolled back, or in part rolled back.
 
+use std::sync::Arc;
+
 use rand::Rng;
 
 use super::lane::{Answer, Lane};
@@ -16,7 +18,7 @@ const STEPS: [Dml; 9] = [
     Dml::Delete,
     Dml::InsertExplicit,
     Dml::UpdateSecondary,
-    Dml::UpdateKey,
+    Dml::UpdateKeyAndEmail,
     Dml::Upsert,
     Dml::UpdateMany,
 ];
@@ -48,6 +50,9 @@ impl Lane {
 
     /// Two rows exchange their e-mail addresses.
     pub async fn swap(&mut self) {
+        let Ok(_gap) = Arc::clone(&self.shared.gap).try_lock_owned() else {
+            return self.write(Dml::UpdateSecondary).await;
+        };
         let mut draft = Draft::default();
         let Some([a, b]) = self.planner(&draft).swap() else { return self.write(Dml::Insert).await };
         let (Known::Present(row_a), Known::Present(row_b)) = (self.book.look(&draft, a), self.book.look(&draft, b))

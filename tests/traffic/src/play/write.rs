@@ -1,5 +1,7 @@
 //! Single statements that change rows, each its own transaction.
 
+use std::sync::Arc;
+
 use super::lane::{Answer, Lane};
 use super::plan::{Planned, Planner};
 use crate::config::Dml;
@@ -16,6 +18,13 @@ impl Lane {
     }
 
     pub async fn write(&mut self, dml: Dml) {
+        let (dml, _gap) = match dml {
+            Dml::UpdateKey => match Arc::clone(&self.shared.gap).try_lock_owned() {
+                Ok(guard) => (Dml::UpdateKey, Some(guard)),
+                Err(_) => (Dml::UpdateKeyAndEmail, None),
+            },
+            other => (other, None),
+        };
         let planned = self.plan(dml, &Draft::default());
         match self.execute(planned.kind, planned.sql, planned.args.clone()).await {
             Answer::Done(done) => {

@@ -15,7 +15,7 @@ use crate::kind::Kind;
 use crate::record::draft::Draft;
 
 const STEPS: [Dml; 6] =
-    [Dml::Insert, Dml::Update, Dml::Update, Dml::Delete, Dml::UpdateKey, Dml::InsertExplicit];
+    [Dml::Insert, Dml::Update, Dml::Update, Dml::Delete, Dml::UpdateKeyAndEmail, Dml::InsertExplicit];
 
 /// "Unknown XID": never prepared, or finished already.
 const XAER_NOTA: u16 = 1397;

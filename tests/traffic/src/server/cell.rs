@@ -130,9 +130,7 @@ fn int(column: &str, value: &Value) -> Result<i64, String> {
 
 fn text(column: &str, value: Value) -> Result<String, String> {
     match value {
-        Value::Bytes(bytes) => {
-            String::from_utf8(bytes).map_err(|e| bad(column, &Value::Bytes(e.into_bytes())))
-        }
+        Value::Bytes(bytes) => String::from_utf8(bytes).map_err(|e| bad(column, &Value::Bytes(e.into_bytes()))),
         other => Err(bad(column, &other)),
     }
 }

@@ -17,7 +17,7 @@ pub(crate) struct Done {
     pub last_insert_id: Option<u64>,
 }
 
-/// A connection, in UTC, over TCP even when the server is on this machine: what an application has.
+/// A connection, in UTC and READ COMMITTED, over TCP even when the server is on this machine: what an application has.
 pub(crate) struct Session {
     conn: Conn,
     id: u32,
@@ -37,11 +37,7 @@ fn error(e: mysql_async::Error) -> Error {
 }
 
 fn params(args: Vec<Cell>) -> Params {
-    if args.is_empty() {
-        Params::Empty
-    } else {
-        Params::Positional(args.into_iter().map(Value::from).collect())
-    }
+    if args.is_empty() { Params::Empty } else { Params::Positional(args.into_iter().map(Value::from).collect()) }
 }
 
 impl Session {
@@ -50,7 +46,9 @@ impl Session {
         let opts = OptsBuilder::from_opts(opts)
             .prefer_socket(false)
             .stmt_cache_size(64)
-            .init(vec!["SET SESSION time_zone = '+00:00'"]);
+            // REPEATABLE READ takes gap locks, over which writers with keys of their own can deadlock:
+            // here a failed statement must mean that the schema change made it fail.
+            .init(vec!["SET time_zone = '+00:00'", "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"]);
         let conn = Conn::new(opts).await.map_err(error)?;
         let id = conn.id();
         Ok(Session { conn, id, opened: Instant::now() })

@@ -4,8 +4,7 @@
 use crate::error::Error;
 
 /// The table's columns in the order in which rows are read and written.
-pub(crate) const COLUMNS: &str =
-    "id, customer_id, status, amount, note, email, created_at, updated_at, version, token";
+pub(crate) const COLUMNS: &str = "id, customer_id, status, amount, note, email, created_at, updated_at, version, token";
 
 /// The SQL texts for one table.
 pub(crate) struct Statements {
@@ -21,6 +20,7 @@ pub(crate) struct Statements {
     pub update_customer: String,
     pub update_email: String,
     pub update_key: String,
+    pub update_key_email: String,
     pub update_three: String,
     pub upsert: String,
     pub replace: String,
@@ -54,6 +54,7 @@ impl Statements {
             update_customer: format!("UPDATE {t} SET customer_id = ?, email = ?, {touch} WHERE id = ?"),
             update_email: format!("UPDATE {t} SET email = ?, {touch} WHERE id = ?"),
             update_key: format!("UPDATE {t} SET id = ?, {touch} WHERE id = ?"),
+            update_key_email: format!("UPDATE {t} SET id = ?, email = ?, {touch} WHERE id = ?"),
             // The hint keeps a small table's writers from scanning, and so locking, each other's rows.
             update_three: format!(
                 "UPDATE {t} FORCE INDEX (PRIMARY) SET version = version + 1, token = ? + FIELD(id, ?, ?, ?) \

@@ -1,0 +1,154 @@
+//! `osc alter`: one run, from the plan to the summary.
+
+use std::time::Duration;
+
+use super::ask::confirm;
+use super::connection::Connection;
+use super::plan_view;
+use super::request::AlterRequest;
+use super::runtime;
+use super::settings::Chunk;
+use crate::engine::Patience;
+use crate::engine::mysql::connect::Address;
+use crate::engine::mysql::open::{Begun, Finish, Look, Prepared, Request, watched};
+use crate::engine::mysql::source::Watch;
+use crate::engine::mysql::sql::Table;
+use crate::error::{Error, Kind, Result};
+use crate::operate::control::{Control, listen};
+use crate::operate::progress::Progress;
+use crate::operate::stats::Stats;
+use crate::operate::summary::{End, OldTable, Summary};
+use crate::operate::throttle::Throttle;
+use crate::pipeline::{self, Outcome, Settings};
+use crate::plan::Plan;
+
+pub fn run(request: AlterRequest) -> Result<()> {
+    runtime::block_on(alter(request))
+}
+
+async fn alter(request: AlterRequest) -> Result<()> {
+    let mut throttle = Throttle::new(request.throttle.clone());
+    let prepared = match Prepared::look(engine_request(&request, &throttle)?).await? {
+        Look::Prepared(prepared) => *prepared,
+        Look::SwappedBefore(finish) => return swapped_before(&request, &finish).await,
+    };
+    let plan = prepared.plan()?;
+    if !approve(&plan, &request)? {
+        return Ok(());
+    }
+    // Signals are listened for only from here on: at the question, Ctrl-C just ends the process.
+    let control = Control::new(request.cutover.postpone_flag_file.clone());
+    let mut settings = settings(&request);
+    let mut stats = Stats::new();
+    let begun = prepared.begin(&mut settings).await?;
+    if let Some(before) = &begun.start.resume {
+        stats.resume(before);
+    }
+    stats.estimated_rows = Some(begun.rows);
+    stats.position_at_start = Some(begun.started_at.clone());
+    let progress = Progress::start(stats.watch(), request.output);
+    let ended = tokio::select! {
+        ended = pipeline(&request, begun, &settings, &control, &mut throttle, &mut stats) => ended,
+        error = listen(control.clone()) => Err(error),
+    };
+    // The display ends before anything else is said, whether the run went well or not.
+    progress.stop();
+    let summary = |end| Summary::new(request.table.to_string(), plan.strategy, end, &stats).show(request.output);
+    match ended {
+        Ok(end) => summary(end),
+        Err(error) => {
+            if error.kind() == Kind::Stopped {
+                summary(End::Stopped);
+            }
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+/// Runs the pipeline, then does what is left to do by its outcome.
+async fn pipeline(
+    request: &AlterRequest,
+    begun: Begun,
+    settings: &Settings,
+    control: &Control,
+    throttle: &mut Throttle,
+    stats: &mut Stats,
+) -> Result<End> {
+    let Begun { source, feed, mirror, start, finish, mut lock, .. } = begun;
+    let run = pipeline::run(&source, feed, &mirror, start, settings, control, throttle, stats);
+    match watched(&mut lock, control, run).await? {
+        Outcome::Swapped(swapped) => {
+            stats.position_at_swap = Some(swapped.position);
+            let drop_old = request.cutover.drop_old;
+            if let Err(error) = finish.swapped(drop_old).await {
+                tracing::warn!(%error, "the tables are swapped, but not everything could be tidied up; `osc cleanup` does it");
+            }
+            Ok(End::Swapped { old: (!drop_old).then(|| old_table(&finish)) })
+        }
+        Outcome::Ready => {
+            finish.unswapped().await?;
+            Ok(End::NotSwapped)
+        }
+    }
+}
+
+/// An earlier life swapped the tables and was cut off before it could say so.
+async fn swapped_before(request: &AlterRequest, finish: &Finish) -> Result<()> {
+    if request.dry_run {
+        return Err(Error::refused(
+            "An earlier run has swapped the tables already and was cut off before it tidied up.",
+        )
+        .table("The table has the new definition.")
+        .todo("Run the same command without --dry-run to tidy up."));
+    }
+    finish.swapped(request.cutover.drop_old).await?;
+    let mut stats = Stats::new();
+    stats.resumed = true;
+    let old = (!request.cutover.drop_old).then(|| old_table(finish));
+    Summary::new(request.table.to_string(), "shadow", End::Swapped { old }, &stats).show(request.output);
+    Ok(())
+}
+
+fn old_table(finish: &Finish) -> OldTable {
+    OldTable { name: finish.old_table(), drop: finish.drop_old_statement() }
+}
+
+/// What the engine needs to know of a request.
+pub fn engine_request(request: &AlterRequest, throttle: &Throttle) -> Result<Request> {
+    let replicas = request.replicas.iter().map(address).collect::<Result<Vec<_>>>()?;
+    Ok(Request {
+        address: address(&request.connection)?,
+        table: Table::new(&request.table.database, &request.table.table),
+        alter: request.alter.clone(),
+        watch: Watch { replicas, gauges: throttle.gauges() },
+    })
+}
+
+pub fn address(connection: &Connection) -> Result<Address> {
+    Address::parse(&connection.url, connection.password.as_ref().map(|p| p.expose()))
+}
+
+fn settings(request: &AlterRequest) -> Settings {
+    let mut settings = Settings {
+        copiers: request.threads,
+        retries: request.default_retries,
+        no_cutover: request.cutover.skip,
+        patience: Patience { lock_wait: request.cutover.lock_timeout, hold: Duration::from_secs(2) },
+        ..Settings::default()
+    };
+    match request.chunk {
+        Chunk::Rows(rows) => settings.chunk_rows = Some(rows),
+        Chunk::Time(time) => settings.chunk_time = time,
+    }
+    settings
+}
+
+/// Shows the plan, and asks where there is somebody to ask. False: it was a dry run, which ends here.
+fn approve(plan: &Plan, request: &AlterRequest) -> Result<bool> {
+    plan_view::show(plan, request.dry_run, request.output);
+    if !request.dry_run && !request.yes {
+        confirm("Go on?")?;
+    }
+    Ok(!request.dry_run)
+}

@@ -1,0 +1,332 @@
+//! Which server, as whom, and with what password.
+//!
+//! The URL says it first (`--url`, else DATABASE_URL); `~/.my.cnf` fills what the URL leaves open, if
+//! it speaks of the same server. A password goes only where it belongs: the file's only to the file's
+//! own user, and only to the file's host if it names one. The order of passwords is from the most
+//! deliberate to the least: asked for, --password-file, in --url, OSC_PASSWORD, in DATABASE_URL,
+//! MYSQL_PWD, the file.
+
+use std::path::PathBuf;
+
+use super::args::Global;
+use super::environment::{DATABASE_URL, Environment, MYSQL_PWD, OSC_PASSWORD};
+use super::option_file::{Group, OptionFile, SHOWN};
+use super::origin::{Origin, Row};
+use super::secret::Secret;
+use super::server_url::{PARAMS, ServerUrl, param};
+use super::value;
+use crate::error::{Error, Result};
+
+/// What an engine needs to get in. The URL has no password in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connection {
+    pub url: String,
+    pub password: Option<Secret>,
+}
+
+/// A server before its password was fetched.
+#[derive(Debug)]
+pub struct Target {
+    pub server: ServerUrl,
+    password: Password,
+    origins: Vec<(&'static str, Origin)>,
+}
+
+#[derive(Debug)]
+enum Password {
+    None,
+    Known(Secret, Origin),
+    InFile(PathBuf),
+    Ask,
+}
+
+impl Target {
+    pub fn resolve(global: &Global, env: &Environment) -> Result<Target> {
+        let (server, origin) = match (&global.url, env.var(DATABASE_URL)) {
+            (Some(url), _) => (ServerUrl::parse(url, "--url")?, Origin::Flag("url")),
+            (None, Some(url)) => (ServerUrl::parse(url, DATABASE_URL)?, Origin::Env(DATABASE_URL)),
+            (None, None) => (ServerUrl::default(), Origin::Default),
+        };
+        let mut target = Target { server, password: Password::None, origins: Vec::new() };
+        target.note_url(origin);
+        let in_url = target.server.password.take();
+        let user_in_url = target.server.user.clone();
+        let same_server = target.fill_from(&env.file)?;
+        target.password = find_password(global, env, in_url, origin)?;
+        if let (Password::None, true, Some((password, group))) =
+            (&target.password, same_server, env.file.get("password"))
+        {
+            let own_user = env.file.get("user").map(|(user, _)| user);
+            if user_in_url.is_none() || user_in_url.as_deref() == own_user {
+                target.password = Password::Known(Secret::new(password), Origin::File(group));
+            }
+        }
+        Ok(target)
+    }
+
+    fn note_url(&mut self, origin: Origin) {
+        let server = &self.server;
+        let set = [
+            ("host", server.host.is_some()),
+            ("port", server.port.is_some()),
+            ("user", server.user.is_some()),
+            ("database", server.database.is_some()),
+        ];
+        self.origins.extend(set.iter().filter(|(_, set)| *set).map(|(name, _)| (*name, origin)));
+        self.origins.extend(server.params.keys().map(|name| (*name, origin)));
+    }
+
+    /// Takes from the file what is still open; returns whether the file speaks of this server.
+    fn fill_from(&mut self, file: &OptionFile) -> Result<bool> {
+        let server = &mut self.server;
+        let origins = &mut self.origins;
+        let mut take = |name: &'static str, open: bool| {
+            let (value, group) = file.get(name).filter(|(value, _)| open && !value.is_empty())?;
+            origins.push((name, Origin::File(group)));
+            Some((value.to_owned(), group))
+        };
+        let open_host = server.host.is_none();
+        let host = file.get("host").map(|(host, _)| host);
+        if !open_host && host.is_some_and(|host| server.host.as_deref() != Some(host)) {
+            return Ok(false);
+        }
+        if let Some((host, _)) = take("host", open_host) {
+            server.host = Some(host);
+        }
+        if let Some((port, group)) = take("port", open_host && server.port.is_none()) {
+            let port = value::whole(&port, 1, 65535).map_err(|must| in_file("port", group, &must))?;
+            server.port = u16::try_from(port).ok();
+        }
+        if let Some((user, _)) = take("user", server.user.is_none()) {
+            server.user = Some(user);
+        }
+        if let Some((database, _)) = take("database", server.database.is_none()) {
+            server.database = Some(database);
+        }
+        for name in PARAMS {
+            let open = !server.params.contains_key(name) && (open_host || name != "socket");
+            if let Some((value, group)) = take(name, open) {
+                let value = param(name, &value).map_err(|must| in_file(name, group, &must))?;
+                server.params.insert(name, value);
+            }
+        }
+        // MariaDB's words for the same thing; passing them over would be a weaker connection than asked for.
+        for (name, mode) in [("ssl-verify-server-cert", "verify_identity"), ("ssl", "required")] {
+            if let Some((value, group)) = file.get(name)
+                && !matches!(value.to_ascii_lowercase().as_str(), "0" | "off" | "false")
+                && !server.params.contains_key("ssl-mode")
+            {
+                server.params.insert("ssl-mode", mode.to_owned());
+                self.origins.push(("ssl-mode", Origin::File(group)));
+            }
+        }
+        Ok(true)
+    }
+
+    /// What has to be known before anything connects.
+    pub fn check(&self) -> Result<()> {
+        if self.server.user.is_none() {
+            let what = if self.origins.is_empty() { "No server is named." } else { "No user is named for the server." };
+            return Err(Error::usage(what).todo(format!(
+                "Name both in DATABASE_URL or --url, as in mysql://app@db.example/shop, or in [client] of {SHOWN}."
+            )));
+        }
+        Ok(())
+    }
+
+    /// Fetches the password: from its file, or from the person at the terminal.
+    pub fn fetch(self) -> Result<(Connection, ServerUrl)> {
+        let password = match self.password {
+            Password::None => None,
+            Password::Known(secret, _) => Some(secret),
+            Password::InFile(path) => Some(from_file(&path)?),
+            Password::Ask => Some(ask(&self.server)?),
+        };
+        Ok((Connection { url: self.server.without_password(), password }, self.server))
+    }
+
+    /// For `osc config show`.
+    pub fn rows(&self) -> Vec<Row> {
+        let server = &self.server;
+        let from = |name| self.origins.iter().find(|(n, _)| *n == name).map_or(Origin::Default, |(_, origin)| *origin);
+        let mut rows = vec![
+            Row::new("host", Some(server.host.clone().unwrap_or_else(|| "localhost".into())), from("host")),
+            Row::new("port", Some(server.port.unwrap_or(3306).to_string()), from("port")),
+            Row::new("user", server.user.clone(), from("user")),
+            Row::new("database", server.database.clone(), from("database")),
+        ];
+        rows.extend(PARAMS.iter().map(|name| Row::new(name, server.params.get(name).cloned(), from(name))));
+        let (state, origin) = match &self.password {
+            Password::None => (None, Origin::Default),
+            Password::Known(_, origin) => (Some("set, not shown"), *origin),
+            Password::InFile(_) => (Some("in a file, not shown"), Origin::Flag("password-file")),
+            Password::Ask => (Some("asked for when a run starts"), Origin::Flag("ask-pass")),
+        };
+        rows.push(Row::new("password", state.map(String::from), origin));
+        rows
+    }
+}
+
+/// A replica to watch. What its URL leaves open is as for the main server: the user with its
+/// password, and the TLS settings when it has none of its own.
+pub fn replica(url: &ServerUrl, main: &ServerUrl, password: &Option<Secret>) -> Connection {
+    let mut server = url.clone();
+    let own_password = server.password.take();
+    let user = server.user.get_or_insert_with(|| main.user.clone().unwrap_or_default());
+    let same_user = main.user.as_ref() == Some(user);
+    if !server.params.keys().any(|name| name.starts_with("ssl")) {
+        let ssl = main.params.iter().filter(|(name, _)| name.starts_with("ssl"));
+        server.params.extend(ssl.map(|(name, value)| (*name, value.clone())));
+    }
+    let password = own_password.or_else(|| password.clone().filter(|_| same_user));
+    Connection { url: server.without_password(), password }
+}
+
+/// Said once for each URL on the command line that has a password in it.
+pub fn warn_of_password(flag: &str) {
+    tracing::warn!(
+        "the password in {flag} can be seen by everybody on this machine, in the list of processes; osc can't \
+         hide it there: use --password-file, --ask-pass or OSC_PASSWORD"
+    );
+}
+
+fn find_password(global: &Global, env: &Environment, in_url: Option<Secret>, url: Origin) -> Result<Password> {
+    let in_flag = matches!(url, Origin::Flag(_)) && in_url.is_some();
+    if in_flag {
+        if global.ask_pass || global.password_file.is_some() {
+            return Err(Error::usage("--url has a password in it, and another one is named besides.")
+                .todo("Take the password out of --url."));
+        }
+        warn_of_password("--url");
+    }
+    if global.ask_pass {
+        return Ok(Password::Ask);
+    }
+    if let Some(path) = &global.password_file {
+        return Ok(Password::InFile(path.clone()));
+    }
+    let var = |name| env.var(name).map(|v| (Secret::new(v), Origin::Env(name)));
+    let from_url = in_url.map(|secret| (secret, url));
+    let found = match in_flag {
+        true => from_url,
+        false => var(OSC_PASSWORD).or(from_url).or_else(|| var(MYSQL_PWD)),
+    };
+    Ok(found.map_or(Password::None, |(secret, origin)| Password::Known(secret, origin)))
+}
+
+fn in_file(name: &str, group: Group, must: &str) -> Error {
+    Error::usage(format!("{name} in [{}] of {SHOWN} {must}.", group.name()))
+}
+
+/// The file's text without the line end that an editor leaves behind.
+fn from_file(path: &std::path::Path) -> Result<Secret> {
+    let wrong = |how: &str| Error::usage(format!("--password-file {} {how}.", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|e| wrong("can't be read").caused_by(e))?;
+    let password = text.strip_suffix('\n').unwrap_or(&text);
+    let password = password.strip_suffix('\r').unwrap_or(password);
+    if password.is_empty() {
+        return Err(wrong("is empty"));
+    }
+    if password.contains('\n') {
+        return Err(wrong("has more than one line"));
+    }
+    Ok(Secret::new(password))
+}
+
+fn ask(server: &ServerUrl) -> Result<Secret> {
+    let user = server.user.as_deref().unwrap_or_default();
+    let host = server.host.as_deref().unwrap_or("localhost");
+    let typed = rpassword::prompt_password(format!("Password of {user} at {host}: "));
+    typed.map(Secret::new).map_err(|e| {
+        Error::usage("--ask-pass needs a terminal to ask on.")
+            .todo("Use --password-file or OSC_PASSWORD where there is none.")
+            .caused_by(e)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(url: Option<&str>, vars: &[(&'static str, &str)], file: &str) -> (String, Option<String>) {
+        let global = Global { url: url.map(String::from), ..Global::default() };
+        let target = Target::resolve(&global, &Environment::of(vars, file)).unwrap();
+        target.check().unwrap();
+        let (connection, _) = target.fetch().unwrap();
+        (connection.url, connection.password.map(|p| p.expose().to_owned()))
+    }
+
+    const FILE: &str = "[client]\nhost=db\nport=3307\nuser=app\npassword=filed\ndatabase=shop\n";
+
+    #[test]
+    fn the_file_is_enough() {
+        let (url, password) = resolve(None, &[], FILE);
+        assert_eq!((url.as_str(), password.as_deref()), ("mysql://app@db:3307/shop", Some("filed")));
+    }
+
+    #[test]
+    fn the_flag_comes_before_the_variable_before_the_file() {
+        let env = [(DATABASE_URL, "mysql://e:env@envhost/x")];
+        assert_eq!(resolve(None, &env, FILE), ("mysql://e@envhost/x".into(), Some("env".into())));
+        let flagged = resolve(Some("mysql://f:flag@flaghost/y"), &env, FILE);
+        assert_eq!(flagged, ("mysql://f@flaghost/y".into(), Some("flag".into())));
+    }
+
+    #[test]
+    fn the_files_password_goes_only_where_it_belongs() {
+        let with = |url| resolve(Some(url), &[], FILE).1.is_some();
+        assert!(with("mysql://db/x"));
+        assert!(with("mysql://app@db/x"));
+        assert!(!with("mysql://other@db/x"));
+        assert!(!with("mysql://app@elsewhere/x"));
+        let hostless = "[client]\nuser=app\npassword=filed\n";
+        assert!(resolve(Some("mysql://app@anywhere/x"), &[], hostless).1.is_some());
+    }
+
+    #[test]
+    fn passwords_have_an_order() {
+        let both = [(OSC_PASSWORD, "osc"), (MYSQL_PWD, "pwd")];
+        let password = |url, vars: &[(&'static str, &str)]| resolve(url, vars, FILE).1.unwrap();
+        assert_eq!(password(Some("mysql://app:flag@db/"), &both), "flag");
+        assert_eq!(password(Some("mysql://app@db/"), &both), "osc");
+        assert_eq!(password(None, &[(DATABASE_URL, "mysql://app:url@db/"), both[0]]), "osc");
+        assert_eq!(password(None, &[(DATABASE_URL, "mysql://app:url@db/"), both[1]]), "url");
+        assert_eq!(password(None, &both[1..]), "pwd");
+    }
+
+    #[test]
+    fn tls_of_the_file_is_not_lost() {
+        let file = |more: &str| format!("{FILE}{more}\n");
+        assert!(resolve(None, &[], &file("ssl-mode=VERIFY_IDENTITY")).0.ends_with("?ssl-mode=verify_identity"));
+        assert!(resolve(None, &[], &file("ssl-verify-server-cert")).0.ends_with("?ssl-mode=verify_identity"));
+        assert!(resolve(None, &[], &file("ssl-verify-server-cert=off")).0.ends_with("/shop"));
+    }
+
+    #[test]
+    fn a_replica_takes_the_main_servers_user_with_its_password() {
+        let main = ServerUrl::parse("mysql://app@db/shop?ssl-mode=required", "--url").unwrap();
+        let secret = Some(Secret::new("pw"));
+        let of = |url| replica(&ServerUrl::parse(url, "--replica").unwrap(), &main, &secret);
+        let same = of("mysql://r1");
+        assert_eq!((same.url.as_str(), &same.password), ("mysql://app@r1/?ssl-mode=required", &secret));
+        assert_eq!(of("mysql://other@r1").password, None);
+        assert_eq!(of("mysql://other:x@r1").password, Some(Secret::new("x")));
+        assert_eq!(of("mysql://r1?ssl-mode=disabled").url, "mysql://app@r1/?ssl-mode=disabled");
+    }
+
+    #[test]
+    fn nothing_is_shown_of_a_password() {
+        let global = Global { url: Some("mysql://app:geheim@db/x".into()), ..Global::default() };
+        let target = Target::resolve(&global, &Environment::of(&[(MYSQL_PWD, "geheim")], "")).unwrap();
+        let shown = format!("{target:?} {:?}", target.rows());
+        assert!(!shown.contains("geheim"), "{shown}");
+    }
+
+    #[test]
+    fn a_server_without_a_user_is_said() {
+        for url in [None, Some("mysql://db/shop".to_owned())] {
+            let target = Target::resolve(&Global { url, ..Global::default() }, &Environment::default()).unwrap();
+            assert!(target.check().is_err());
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! The URL of a server, taken apart, with its password in safety.
+
+use std::collections::BTreeMap;
+
+use url::Url;
+
+use super::secret::Secret;
+use crate::error::{Error, Result};
+
+/// What may stand behind the question mark. Names as MySQL's option files have them.
+pub const PARAMS: [&str; 5] = ["socket", "ssl-mode", "ssl-ca", "ssl-cert", "ssl-key"];
+
+const SSL_MODES: [&str; 5] = ["disabled", "preferred", "required", "verify_ca", "verify_identity"];
+
+/// Every part may be open; what is there is decoded.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ServerUrl {
+    pub host: Option<String>,
+    pub port: Option<u16>,
+    pub user: Option<String>,
+    pub password: Option<Secret>,
+    pub database: Option<String>,
+    pub params: BTreeMap<&'static str, String>,
+}
+
+impl ServerUrl {
+    /// `given_as` is the flag or the variable, for messages; they never repeat the text, which may
+    /// have a password in it even where it can't be read as a URL.
+    pub fn parse(text: &str, given_as: &str) -> Result<ServerUrl> {
+        let scheme = text.split(':').next().unwrap_or_default().to_ascii_lowercase();
+        match scheme.as_str() {
+            "mysql" | "mariadb" => {}
+            "postgres" | "postgresql" => {
+                return Err(Error::refused(format!(
+                    "{given_as} names a PostgreSQL server, which osc can't change yet."
+                ))
+                .todo("Use a mysql:// or mariadb:// URL; PostgreSQL will follow."));
+            }
+            _ => return Err(wrong(given_as, "does not begin with mysql:// or mariadb://")),
+        }
+        let url = Url::parse(text).map_err(|e| wrong(given_as, &format!("can't be read ({e})")))?;
+        if url.cannot_be_a_base() {
+            return Err(wrong(given_as, "does not begin with mysql:// or mariadb://"));
+        }
+        if url.fragment().is_some() {
+            return Err(wrong(given_as, "has a # in it"));
+        }
+        let text =
+            |part: &str| decode(part).ok_or_else(|| wrong(given_as, "has a % that is not followed by UTF-8 in hex"));
+        let path = url.path().trim_start_matches('/');
+        if path.contains('/') {
+            return Err(wrong(given_as, "has more than the database's name after the host"));
+        }
+        let mut server = ServerUrl {
+            host: url.host_str().filter(|h| !h.is_empty()).map(text).transpose()?,
+            port: url.port(),
+            user: Some(url.username()).filter(|u| !u.is_empty()).map(text).transpose()?,
+            password: url.password().map(text).transpose()?.map(Secret::new),
+            database: Some(path).filter(|p| !p.is_empty()).map(text).transpose()?,
+            params: BTreeMap::new(),
+        };
+        for pair in url.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            server.set_param(&text(name)?, &text(value)?, given_as)?;
+        }
+        Ok(server)
+    }
+
+    fn set_param(&mut self, name: &str, value: &str, given_as: &str) -> Result<()> {
+        let plain = name.to_ascii_lowercase().replace('_', "-").replace("sslmode", "ssl-mode");
+        match PARAMS.iter().find(|p| **p == plain) {
+            Some(known) => {
+                let value =
+                    param(known, value).map_err(|must| Error::usage(format!("{name} in {given_as} {must}.")))?;
+                self.params.insert(known, value);
+                Ok(())
+            }
+            // A misspelt TLS setting must not quietly mean a weaker one.
+            None if plain.contains("ssl") || plain.contains("tls") => {
+                Err(Error::usage(format!("{given_as} has a parameter '{name}' that osc doesn't know."))
+                    .todo(format!("The parameters are {}.", PARAMS.join(", "))))
+            }
+            None => {
+                tracing::warn!("{given_as} has a parameter '{name}' that osc doesn't know; it is passed over");
+                Ok(())
+            }
+        }
+    }
+
+    /// The URL without the password, every part encoded, for the engine and for the eye.
+    pub fn without_password(&self) -> String {
+        let mut out = String::from("mysql://");
+        if let Some(user) = &self.user {
+            out.push_str(&encode(user));
+            out.push('@');
+        }
+        let host = self.host.as_deref().unwrap_or("localhost");
+        if host.contains(':') && !host.starts_with('[') {
+            out.push_str(&format!("[{host}]"));
+        } else if host.starts_with('[') {
+            out.push_str(host);
+        } else {
+            out.push_str(&encode(host));
+        }
+        if let Some(port) = self.port {
+            out.push_str(&format!(":{port}"));
+        }
+        out.push('/');
+        if let Some(database) = &self.database {
+            out.push_str(&encode(database));
+        }
+        for (at, (name, value)) in self.params.iter().enumerate() {
+            out.push_str(&format!("{}{name}={}", if at == 0 { '?' } else { '&' }, encode(value)));
+        }
+        out
+    }
+}
+
+/// The value of a parameter as osc keeps it, or what it must be.
+pub fn param(name: &str, value: &str) -> Result<String, String> {
+    if name == "ssl-mode" {
+        let mode = value.to_ascii_lowercase().replace('-', "_");
+        let known = SSL_MODES.contains(&mode.as_str());
+        return if known { Ok(mode) } else { Err(format!("must be one of {}", SSL_MODES.join(", "))) };
+    }
+    let path = std::path::Path::new(value);
+    if name == "socket" {
+        return if path.is_absolute() { Ok(value.into()) } else { Err("must be the full path of a socket".into()) };
+    }
+    if path.is_file() { Ok(value.into()) } else { Err("must name a file that exists".into()) }
+}
+
+fn wrong(given_as: &str, how: &str) -> Error {
+    Error::usage(format!("{given_as} {how}.")).todo(
+        "A server's URL is mysql://USER@HOST:PORT/DATABASE; characters that mean something in a URL are percent-encoded in it.",
+    )
+}
+
+fn decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let mut digit = || rest.next().and_then(|b| char::from(b).to_digit(16));
+        bytes.push(u8::try_from(digit()? * 16 + digit()?).ok()?);
+    }
+    String::from_utf8(bytes).ok()
+}
+
+fn encode(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(byte.into()),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Kind;
+
+    fn read(text: &str) -> ServerUrl {
+        ServerUrl::parse(text, "--url").unwrap()
+    }
+
+    #[test]
+    fn parts_are_decoded_and_encoded_again() {
+        let url = read("mysql://a%40b:p%2Fw%25@db.example:3307/my%20shop?ssl-mode=REQUIRED&socket=/run/m%20y.sock");
+        assert_eq!(url.user.as_deref(), Some("a@b"));
+        assert_eq!(url.password, Some(Secret::new("p/w%")));
+        assert_eq!((url.host.as_deref(), url.port), (Some("db.example"), Some(3307)));
+        assert_eq!(url.database.as_deref(), Some("my shop"));
+        assert_eq!(url.params["ssl-mode"], "required");
+        let shown = url.without_password();
+        assert_eq!(shown, "mysql://a%40b@db.example:3307/my%20shop?socket=%2Frun%2Fm%20y.sock&ssl-mode=required");
+        assert_eq!(read(&shown), ServerUrl { password: None, ..url });
+    }
+
+    #[test]
+    fn every_part_may_be_open() {
+        assert_eq!(read("mysql:///"), ServerUrl::default());
+        assert_eq!(read("mariadb://db").host.as_deref(), Some("db"));
+        assert_eq!(read("mysql:///shop?socket=/s").database.as_deref(), Some("shop"));
+        assert_eq!(read("mysql://app@[::1]:3306/shop").without_password(), "mysql://app@[::1]:3306/shop");
+        assert_eq!(ServerUrl { host: Some("::1".into()), ..Default::default() }.without_password(), "mysql://[::1]/");
+        assert_eq!(read("mysql://db?sslmode=verify-ca").params["ssl-mode"], "verify_ca");
+        assert!(read("mysql://db?pool=5&encoding=utf8").params.is_empty());
+    }
+
+    #[test]
+    fn messages_never_repeat_the_text() {
+        for bad in [
+            "mysql:app:geheim",
+            "http://app:geheim@h",
+            "mysql://app:geheim@h:99999/x",
+            "mysql://app:ge/heim@h/x",
+            "mysql://app:geheim#@h/x",
+            "mysql://app:geheim@h/a/b",
+            "mysql://app:geheim%zz@h/",
+            "app:geheim@h",
+            "mysql://app:geheim@h/x?ssl-mode=maybe",
+            "mysql://app:geheim@h/x?tls=1",
+            "mysql://h/x?ssl-ca=/no/such/file",
+            "mysql://h/x?socket=s",
+            "mysql://app:geheim@h ost/x",
+            "",
+            "mysql://%ff@h/",
+        ] {
+            let error = ServerUrl::parse(bad, "--url").unwrap_err();
+            assert_eq!(error.kind(), Kind::Usage, "{bad}");
+            assert!(!format!("{error:?}").contains("heim"), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn postgres_is_refused_for_now() {
+        for url in ["postgres://app@h/x", "postgresql://h", "POSTGRES://h"] {
+            assert_eq!(ServerUrl::parse(url, "--url").unwrap_err().kind(), Kind::Refused);
+        }
+    }
+}
