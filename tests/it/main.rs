@@ -5,5 +5,7 @@
 
 #[allow(dead_code)]
 mod harness;
+mod cleanup;
 mod plan;
+mod preflight;
 mod smoke;
