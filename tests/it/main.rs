@@ -5,5 +5,9 @@
 
 #[allow(dead_code)]
 mod harness;
+mod differential;
+mod end_to_end;
+mod memory;
 mod plan;
+mod resume;
 mod smoke;
