@@ -25,7 +25,9 @@ fn waiting(db: &Database) -> Running {
 }
 
 async fn a_session_in_statement_format_ends_the_run(kind: Kind) {
-    let mut db = table(&Server::shared(kind), "e2e_stmt").await;
+    // A server of its own: such a session ends the runs on all tables, as a statement may write to any.
+    let server = Server::own(kind, "e2e-stmt", &[]);
+    let mut db = table(&server, "e2e_stmt").await;
     let before = db.show_create("orders").await;
     let run = waiting(&db);
     db.run(&["SET SESSION binlog_format = 'STATEMENT'", "UPDATE orders SET note = 'x' WHERE id = 2"]).await;

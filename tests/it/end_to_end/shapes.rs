@@ -71,7 +71,7 @@ async fn rows_over_16_mb(kind: Kind) {
     ])
     .await;
     let large = [
-        "UPDATE orders SET body = REPEAT('b', 18 << 20) WHERE id = 1",
+        "UPDATE orders SET body = CONCAT(REPEAT('b', 18 << 20), LENGTH(body)) WHERE id = 1",
         "UPDATE orders SET body = CONCAT(body, 'c') WHERE id = 3",
         "INSERT INTO orders SELECT MAX(id) + 1, REPEAT('d', 20 << 20) FROM orders",
         "INSERT INTO other SELECT COALESCE(MAX(id), 0) + 1, REPEAT('e', 20 << 20) FROM other",

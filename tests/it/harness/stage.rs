@@ -109,6 +109,11 @@ pub async fn wait_for(what: &str, mut so: impl AsyncFnMut() -> bool) {
 
 /// The server's numbers of the connections of osc's account.
 pub async fn osc_connections(db: &mut Database) -> Vec<u64> {
-    let sql = format!("SELECT id FROM information_schema.processlist WHERE user = 'osc_{}'", db.name);
+    // MySQL's information_schema.processlist fails while a statement with an emoji runs.
+    let (column, table, user) = match db.server.kind.is_mariadb() {
+        true => ("id", "information_schema.processlist", "user"),
+        false => ("processlist_id", "performance_schema.threads", "processlist_user"),
+    };
+    let sql = format!("SELECT {column} FROM {table} WHERE {user} = 'osc_{}'", db.name);
     db.admin.query(sql).await.expect("the process list")
 }
