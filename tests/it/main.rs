@@ -3,10 +3,10 @@
 //! One binary: a test names its server kind and gets a database of its own, in which osc runs as the
 //! documented least-privileged account. Nothing here is skipped when a server is missing: it fails.
 
-#[allow(dead_code)]
-mod harness;
 mod differential;
 mod end_to_end;
+#[allow(dead_code)]
+mod harness;
 mod memory;
 mod plan;
 mod resume;

@@ -32,6 +32,8 @@ struct Load {
     /// The key's column, and its value made of the number `n`.
     column: &'static str,
     value: &'static str,
+    /// The column by which ranges of rows are changed.
+    by: &'static str,
     rows: u64,
     /// Rows of one statement that changes them.
     step: u64,
@@ -40,20 +42,20 @@ struct Load {
 async fn many_keys(kind: Kind) {
     let rows = if full() { 20_000_000 } else { 800_000 };
     let column = "k BIGINT NOT NULL";
-    held(kind, Load { name: "mem_many", column, value: "n", rows, step: 200_000 }).await;
+    held(kind, Load { name: "mem_many", column, value: "n", by: "k", rows, step: 200_000 }).await;
 }
 
 async fn long_keys_that_compare(kind: Kind) {
     let rows = if full() { 200_000 } else { 30_000 };
     let (column, value) = ("k VARBINARY(3000) NOT NULL", "CONCAT(LPAD(n, 9, '0'), REPEAT('k', 2991))");
-    held(kind, Load { name: "mem_bin", column, value, rows, step: 5_000 }).await;
+    held(kind, Load { name: "mem_bin", column, value, by: "n", rows, step: 5_000 }).await;
 }
 
 async fn long_keys_that_do_not(kind: Kind) {
     let rows = if full() { 200_000 } else { 30_000 };
     let column = "k VARCHAR(3000) CHARACTER SET latin1 COLLATE latin1_swedish_ci NOT NULL";
     let value = "CONCAT(LPAD(n, 9, '0'), REPEAT('k', 2991))";
-    held(kind, Load { name: "mem_text", column, value, rows, step: 5_000 }).await;
+    held(kind, Load { name: "mem_text", column, value, by: "n", rows, step: 5_000 }).await;
 }
 
 async fn held(kind: Kind, load: Load) {
@@ -104,7 +106,8 @@ async fn held(kind: Kind, load: Load) {
 }
 
 async fn fill(db: &mut Database, load: &Load) {
-    db.run(&[&format!("CREATE TABLE big ({}, c INT NOT NULL, n INT NOT NULL, PRIMARY KEY (k), KEY (n))", load.column)])
+    let index = if load.by == "k" { "" } else { ", KEY (n)" };
+    db.run(&[&format!("CREATE TABLE big ({}, c INT NOT NULL, n INT NOT NULL, PRIMARY KEY (k){index})", load.column)])
         .await;
     let digits = "(SELECT 0 d UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 UNION ALL \
                   SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9)";
@@ -122,7 +125,7 @@ async fn fill(db: &mut Database, load: &Load) {
 /// Every key changes, inside the server.
 async fn change_all(db: &mut Database, load: &Load) {
     for from in (0..load.rows).step_by(load.step as usize) {
-        let sql = format!("UPDATE big SET c = c + 1 WHERE n >= {from} AND n < {}", from + load.step);
+        let sql = format!("UPDATE big SET c = c + 1 WHERE {0} >= {from} AND {0} < {1}", load.by, from + load.step);
         db.run(&[&sql]).await;
     }
 }

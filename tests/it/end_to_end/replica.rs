@@ -18,8 +18,9 @@ impl Replica {
         let address = format!("127.0.0.1' , %_PORT = {}, %_USER = 'root', %_SSL = 1", source.port());
         let change = match mariadb {
             true => format!("CHANGE MASTER TO %_HOST = '{address}, %_USE_GTID = slave_pos").replace('%', "MASTER"),
-            false => format!("CHANGE REPLICATION SOURCE TO %_HOST = '{address}, %_AUTO_POSITION = 1")
-                .replace('%', "SOURCE"),
+            false => {
+                format!("CHANGE REPLICATION SOURCE TO %_HOST = '{address}, %_AUTO_POSITION = 1").replace('%', "SOURCE")
+            }
         };
         let replica = Replica { server, mariadb };
         replica.server.run(&[&change, &replica.words("START REPLICA")]).await;
