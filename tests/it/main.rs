@@ -4,8 +4,12 @@
 //! documented least-privileged account. Nothing here is skipped when a server is missing: it fails.
 
 mod cleanup;
+mod differential;
+mod end_to_end;
 #[allow(dead_code)]
 mod harness;
+mod memory;
 mod plan;
 mod preflight;
+mod resume;
 mod smoke;

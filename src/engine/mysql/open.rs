@@ -175,7 +175,7 @@ impl Prepared {
     /// Begins the run, or its next life.
     pub async fn begin(self, settings: &mut Settings) -> Result<Begun> {
         let rewrite = Rc::new(self.rewrite());
-        let Prepared { request, mut session, lock, names, facts, alter, shadow, key, earlier } = self;
+        let Prepared { request, mut session, mut lock, names, facts, alter, shadow, key, earlier } = self;
         if earlier.is_none() {
             Shadow::build(&mut session, &names, &facts.table, &alter).await?;
             let record = RunRecord {
@@ -191,6 +191,7 @@ impl Prepared {
         }
         let life = rand::rng().random::<u64>() >> 1;
         let (epoch, checkpoint) = state::begin_life(&mut session, &names.state, life).await?;
+        lock.of_life(&names.state, life);
         let from = checkpoint.as_ref().map(|c| &c.position);
         let (feed, marks, position) = MySqlFeed::open(
             &request.address,

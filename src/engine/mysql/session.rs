@@ -112,6 +112,14 @@ impl Session {
         Ok(named.map(|(host, port, id)| format!("{host}:{port}/{id}")).unwrap_or_default())
     }
 
+    /// The server's connections: their numbers and what they are at. Not from information_schema: MySQL 9
+    /// fails there while any connection runs a statement with an emoji in it (error 3854).
+    pub async fn connections(&mut self) -> Result<Vec<(u32, String)>> {
+        let rows = self.rows("SHOW PROCESSLIST").await?;
+        let read = |row: &Row| Some((row.get_opt::<u32, _>("Id")?.ok()?, row.get_opt::<String, _>("Command")?.ok()?));
+        Ok(rows.iter().filter_map(read).collect())
+    }
+
     /// The raw connection, to turn into a binlog stream.
     pub fn into_conn(self) -> Conn {
         self.conn

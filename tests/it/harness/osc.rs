@@ -34,6 +34,7 @@ pub struct Running {
     lines: mpsc::Receiver<Value>,
     events: Vec<Value>,
     stderr: Option<std::thread::JoinHandle<String>>,
+    hung: Duration,
     /// While this file exists the run doesn't cut over.
     pub postpone: PathBuf,
     /// While this file exists the run holds.
@@ -110,6 +111,7 @@ impl Osc {
             lines,
             events: Vec::new(),
             stderr: Some(stderr),
+            hung: HUNG,
             postpone: self.dir.join("postpone"),
             throttle: self.dir.join("throttle"),
         }
@@ -125,9 +127,15 @@ impl Running {
         self.child.id()
     }
 
+    /// For a run that is long by its size: how long it may take before it's taken for hung.
+    pub fn patient(mut self, hung: Duration) -> Running {
+        self.hung = hung;
+        self
+    }
+
     /// Waits for an event on stdout that satisfies the condition.
     pub fn until(&mut self, what: &str, mut condition: impl FnMut(&Value) -> bool) -> Value {
-        let end = Instant::now() + HUNG;
+        let end = Instant::now() + self.hung;
         loop {
             match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(event) => {
@@ -168,7 +176,7 @@ impl Running {
     }
 
     pub fn wait(mut self) -> Report {
-        let end = Instant::now() + HUNG;
+        let end = Instant::now() + self.hung;
         let status = loop {
             if let Some(status) = self.child.try_wait().expect("osc can be waited for") {
                 break status;

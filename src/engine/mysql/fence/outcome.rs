@@ -43,11 +43,10 @@ pub async fn swapped(address: &Address, names: &Names, ids: [u32; 2]) -> Result<
 
 async fn look(address: &Address, names: &Names, ids: [u32; 2]) -> Result<Option<bool>> {
     let mut session = Session::open(address).await?;
-    let [a, b] = ids;
-    let left: Vec<u32> =
-        session.all(&format!("SELECT id FROM information_schema.processlist WHERE id IN ({a}, {b})")).await?;
+    let mut left = session.connections().await?;
+    left.retain(|(id, _)| ids.contains(id));
     if !left.is_empty() {
-        for id in left {
+        for (id, _) in left {
             kill(address, id).await;
         }
         return Ok(None);
