@@ -1,6 +1,8 @@
 //! The server: whether all changes of the table come through its binlog in the order in which they become
 //! visible, whether osc may write to it, and whether a lock on it holds back every writer.
 
+use mysql_async::Row;
+
 use super::grants::Held;
 use super::problems::Problems;
 use super::variables::Variables;
@@ -195,9 +197,12 @@ pub async fn replication(
     if !held.on_server("PROCESS") {
         return Ok(0);
     }
-    let readers: Option<u64> =
-        session.first("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE COMMAND LIKE 'Binlog Dump%'").await?;
-    let readers = readers.unwrap_or(0);
+    // Not information_schema.PROCESSLIST: on MySQL it fails while any session runs a statement with a
+    // character outside of the BMP.
+    let sessions = session.rows("SHOW PROCESSLIST").await?;
+    let command =
+        |row: &Row| row.get_opt::<Option<String>, _>("Command").and_then(|c| c.ok()).flatten().unwrap_or_default();
+    let readers = sessions.iter().filter(|row| command(row).starts_with("Binlog Dump")).count() as u64;
     if readers > 0 {
         hints.push(format!(
             "{readers} {} the server's binary log. Replicas with filters must let the tables that osc makes pass; \
@@ -233,8 +238,7 @@ pub async fn is_replica(session: &mut Session) -> Result<bool> {
     let sql = if session.flavor.version >= (8, 0, 22) { "SHOW REPLICA STATUS" } else { "SHOW SLAVE STATUS" };
     let rows = session.rows(sql).await?;
     // The channels of a replication group are not a source.
-    let channel =
-        |row: &mysql_async::Row| row.get_opt::<String, _>("Channel_Name").and_then(|c| c.ok()).unwrap_or_default();
+    let channel = |row: &Row| row.get_opt::<String, _>("Channel_Name").and_then(|c| c.ok()).unwrap_or_default();
     Ok(rows.iter().any(|row| !channel(row).starts_with("group_replication_")))
 }
 
