@@ -2,7 +2,9 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
+use std::process::Command;
 use std::rc::Rc;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use mysql_async::Conn;
@@ -24,16 +26,23 @@ use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub fn mysql() -> Address {
-    address("OSC_TEST_MYSQL_ADMIN")
+    address("mysql")
 }
 
 pub fn mariadb() -> Address {
-    address("OSC_TEST_MARIADB_ADMIN")
+    address("mariadb")
 }
 
-fn address(variable: &str) -> Address {
-    let url = std::env::var(variable).unwrap_or_else(|_| panic!("{variable} must hold the URL of an admin account"));
-    Address::parse(&url, None).unwrap()
+/// The admin account of a server of its own: other suites' servers see no GLOBAL changes of this one.
+fn address(kind: &str) -> Address {
+    static STARTING: Mutex<()> = Mutex::new(());
+    let _one_at_a_time = STARTING.lock().unwrap_or_else(|e| e.into_inner());
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/db");
+    let output = Command::new(script).args(["start", kind, "--name", &format!("feed-{kind}")]).output().unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let url = printed.lines().find_map(|l| l.strip_prefix("OSC_ADMIN_URL=")).unwrap();
+    Address::parse(url, None).unwrap()
 }
 
 /// Held by every test, and held alone by those that disturb all feeds of a server.

@@ -3,9 +3,9 @@
 //! One binary: a test names its server kind and gets a database of its own, in which osc runs as the
 //! documented least-privileged account. Nothing here is skipped when a server is missing: it fails.
 
+mod cleanup;
 #[allow(dead_code)]
 mod harness;
-mod cleanup;
 mod plan;
 mod preflight;
 mod smoke;

@@ -261,6 +261,8 @@ impl Decoder {
             Verdict::XaStart(xid) => self.xa_start(xid),
             Verdict::XaCommit(xid) => {
                 if let Some((keys, changes)) = self.prepared.take(&xid) {
+                    self.out.flush();
+                    self.out.items.push_back(Item::XaCommit(xid));
                     self.out.changes += changes;
                     keys.into_iter().for_each(|key| self.out.push(key));
                 }

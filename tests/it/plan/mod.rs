@@ -2,6 +2,7 @@
 
 mod access;
 mod catalog;
+mod key_cases;
 mod key_types;
 mod shadow;
 

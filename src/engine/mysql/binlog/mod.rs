@@ -10,6 +10,7 @@ pub mod gtid;
 pub mod lex;
 pub mod position;
 pub mod query;
+pub mod recover;
 pub mod rows;
 mod thread;
 pub mod xa;
@@ -22,6 +23,7 @@ use crossbeam_channel::{Receiver, TryRecvError};
 use tokio::sync::{Notify, oneshot};
 
 use self::position::Spot;
+use self::xa::Xid;
 use super::connect::Address;
 use super::decode::Decoder;
 use crate::error::{Error, Result};
@@ -54,6 +56,8 @@ impl Default for Options {
 pub enum Item {
     /// Keys of changed rows of our table, and how many row changes they stand for.
     Keys { keys: Vec<Key>, changes: u64 },
+    /// The keys that follow are those of a prepared transaction, whose XA COMMIT stands here.
+    XaCommit(Xid),
     /// A mark of this life, after its transaction; the stream can be read again from the place. So many
     /// transactions that changed our table were prepared and not decided on when it was committed.
     Mark { token: Token, from: Spot, prepared: usize },

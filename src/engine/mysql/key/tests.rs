@@ -41,7 +41,7 @@ fn a_key_becomes_sql_on_both_sides() {
     assert_eq!(spec.columns(), [3, 0, 1]);
     assert_eq!(
         spec.where_keys(Side::Shadow, std::slice::from_ref(&k)).unwrap(),
-        "((`new_region` = _utf8mb4 x'650075' AND `new_at` = '2024-01-02 03:04:05' AND `new_id` = 18446744073709551615))"
+        "(`new_region`, `new_at`, `new_id`) IN ((_utf8mb4 x'650075', '2024-01-02 03:04:05', 18446744073709551615))"
     );
     assert_eq!(spec.select_list(), "HEX(`region`), `at`, `id`");
     assert_eq!(spec.order_by(Side::Source), "`region`, `at` DESC, `id`");
@@ -60,7 +60,7 @@ fn descending_columns_turn_the_order_of_bytes() {
     let k = |a: i64, b: &[u8]| key(&spec, &[Field::Int(a), Field::Bytes(b.to_vec())]);
     let sorted = [k(1, b"x"), k(1, b"a\0b"), k(1, b"a"), k(1, b""), k(0, b"z"), k(-1, b"z")];
     assert!(sorted.is_sorted_by(|x, y| x < y));
-    assert_eq!(spec.where_keys(Side::Source, &sorted[1..2]).unwrap(), "((`a` = 1 AND `b` = x'610062'))");
+    assert_eq!(spec.where_keys(Side::Source, &sorted[1..2]).unwrap(), "(`a`, `b`) IN ((1, x'610062'))");
     let range = Range { after: Some(k(1, b"x")), upto: Some(k(0, b"y")) };
     assert_eq!(
         spec.where_range(Side::Source, &range).unwrap(),

@@ -16,7 +16,7 @@ mod problems;
 pub mod server;
 mod table;
 mod variables;
-mod xa;
+pub mod xa;
 
 use super::catalog::TableInfo;
 use super::flavor::Flavor;
