@@ -115,7 +115,7 @@ async fn all_privileges_anywhere_are_enough() {
 /// the preflight says what a CREATE TABLE then meets, and its GRANT mends it.
 #[tokio::test]
 async fn of_several_patterns_the_one_that_the_server_takes() {
-    let both = ["pre%", "pre\\_w%", "pre\\_wild", "pre_wild", "pre%d", "%", "pre\\_wil_"];
+    let both = ["pre%", "pre\\_w%", "pre\\_wild", "pre_wild", "pre%d", "%", "pre\\_wil_", "pre_%"];
     for kind in Kind::QUICK {
         let server = Server::shared(kind);
         let db = orders(&server, "pre_wild").await;
@@ -153,10 +153,13 @@ async fn of_several_patterns_the_one_that_the_server_takes() {
                 match check(&db, "orders").await {
                     Ok(_) if can => granted += 1,
                     Err(error) if error.what().contains("CREATE, DROP") => {
-                        // What two equal entries don't share is not counted.
-                        assert!(!can || tie(all, few), "{case}: {error}");
+                        // What two entries that are equal by the server's rule don't share is not counted.
+                        assert!(!can || tie(kind, all, few), "{case}: {error}");
                         denied += 1;
-                        obey(&server, error.what_to_do().unwrap()).await;
+                        // Not the advice to make the role a default one.
+                        let todo: Vec<&str> =
+                            error.what_to_do().unwrap().lines().filter(|l| l.starts_with("GRANT")).collect();
+                        obey(&server, &todo.join("\n")).await;
                         check(&db, "orders").await.unwrap_or_else(|e| panic!("{case}: obeyed, and then: {e}"));
                     }
                     other => panic!("{case}: CREATE TABLE works: {can}, the preflight says {other:?}"),
@@ -168,10 +171,18 @@ async fn of_several_patterns_the_one_that_the_server_takes() {
     }
 }
 
-/// Whether the first wildcards of both stand at the same place.
-fn tie(a: &str, b: &str) -> bool {
+/// Whether MySQL's first wildcards stand at the same place, or MariaDB's have as many letters and %.
+fn tie(kind: Kind, a: &str, b: &str) -> bool {
+    let count = |p: &str, of: char| p.replace("\\_", "x").matches(of).count();
     let first = |p: &str| p.replace("\\_", "  ").find(['%', '_']);
-    first(a) == first(b)
+    match kind.is_mariadb() {
+        true => {
+            a.replace('\\', "").len() == b.replace('\\', "").len()
+                && count(a, '%') == count(b, '%')
+                && count(a, '_') == count(b, '_')
+        }
+        false => first(a) == first(b),
+    }
 }
 
 async fn clear(server: &Server, holder: &str, patterns: &[&str]) {

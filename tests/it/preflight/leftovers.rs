@@ -12,13 +12,13 @@ async fn an_interrupted_run_is_told_with_its_alter() {
             &db,
             "orders",
             &[
-                "A run on orders was interrupted",
+                "A run on pre_left_run.orders was interrupted",
                 "orders_osc_new, orders_osc_marks, orders_osc_state",
                 "ADD COLUMN later INT",
             ],
         )
         .await;
-        assert!(todo.contains("`osc cleanup --table orders`") && todo.contains("Go on"), "{todo}");
+        assert!(todo.contains("`osc cleanup --table pre_left_run.orders`") && todo.contains("Go on"), "{todo}");
         // The run that goes on.
         let names = Names::of(&Table::new(&db.name, "orders")).unwrap();
         preflight::check(&mut session(&db).await, &names, true).await.unwrap();

@@ -171,3 +171,27 @@ async fn an_xa_transaction_that_ends_is_waited_for() {
         tokio::join!(ends, passes(&db, "orders"));
     }
 }
+
+#[tokio::test]
+async fn readers_of_the_binlog_are_counted_whatever_others_run() {
+    for kind in Kind::QUICK {
+        let server = Server::own(kind, "pre-readers", &[]);
+        let db = orders(&server, "shop1").await;
+        assert_eq!(passes(&db, "orders").await.replicas, 0);
+        // In information_schema.PROCESSLIST this statement would be an error for everybody on MySQL.
+        let mut busy = db.app().await;
+        let sleeper = tokio::spawn(async move { busy.query_drop("SELECT SLEEP(3), '\u{1f69a}'").await });
+        let reader = session(&db).await.into_conn();
+        let request = mysql_async::BinlogStreamRequest::new(4711);
+        let stream = reader.get_binlog_stream(request).await.unwrap();
+        let facts = passes(&db, "orders").await;
+        assert_eq!(facts.replicas, 1);
+        assert!(
+            facts.hints.iter().any(|h| h.starts_with("1 connection reads the server's binary log")),
+            "{:?}",
+            facts.hints
+        );
+        drop(stream);
+        sleeper.await.unwrap().unwrap();
+    }
+}

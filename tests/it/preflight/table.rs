@@ -48,14 +48,14 @@ async fn foreign_keys_either_way() {
         // A database that osc's account can't see.
         let other = Database::create(&server, "pre_fk_other").await;
         db.run(&[
-            "CREATE TABLE lines (id BIGINT PRIMARY KEY, CONSTRAINT l_fk FOREIGN KEY (id) REFERENCES orders (id) ON DELETE CASCADE)",
+            "CREATE TABLE parts (id BIGINT PRIMARY KEY, CONSTRAINT l_fk FOREIGN KEY (id) REFERENCES orders (id) ON DELETE CASCADE)",
             "CREATE TABLE `pre_fk_other`.`far-away` (id BIGINT PRIMARY KEY, CONSTRAINT far_fk FOREIGN KEY (id) REFERENCES pre_fk.orders (id))",
             "CREATE TABLE tree (id BIGINT PRIMARY KEY, up BIGINT, CONSTRAINT tree_fk FOREIGN KEY (up) REFERENCES tree (id))",
             "CREATE TABLE free (id BIGINT PRIMARY KEY)",
         ])
         .await;
-        refused_for(&db, "orders", &["l_fk of pre_fk.lines", "far_fk of pre_fk_other.far-away"]).await;
-        refused_for(&db, "lines", &["pre_fk.lines has foreign keys (l_fk)"]).await;
+        refused_for(&db, "orders", &["l_fk of pre_fk.parts", "far_fk of pre_fk_other.far-away"]).await;
+        refused_for(&db, "parts", &["pre_fk.parts has foreign keys (l_fk)"]).await;
         refused_for(&db, "tree", &["tree_fk"]).await;
         passes(&db, "free").await;
         drop(other);
@@ -70,7 +70,7 @@ async fn triggers_and_all_at_once() {
         db.run(&["CREATE TRIGGER t_bi BEFORE INSERT ON orders FOR EACH ROW SET NEW.note = UPPER(NEW.note)"]).await;
         refused_for(&db, "orders", &["triggers (t_bi)"]).await;
         db.run(&[
-            "CREATE TABLE lines (id BIGINT PRIMARY KEY, CONSTRAINT l_fk FOREIGN KEY (id) REFERENCES orders (id))",
+            "CREATE TABLE parts (id BIGINT PRIMARY KEY, CONSTRAINT l_fk FOREIGN KEY (id) REFERENCES orders (id))",
             "CREATE TABLE orders_osc_old (id INT)",
         ])
         .await;

@@ -1,6 +1,6 @@
 //! Whether osc's account may do what a run does, and the GRANT that it lacks (docs/grants).
 
-use super::privileges::{Privileges, Rules, Set, has};
+use super::privileges::{Lookup, Privileges, Rules, Set, has};
 use super::problems::Problems;
 use super::variables::Variables;
 use crate::engine::mysql::flavor::Flavor;
@@ -126,10 +126,15 @@ async fn privileges(session: &mut Session, variables: &Variables) -> Result<Opti
         other => other?,
     };
     let roles: Option<Option<String>> = session.first("SELECT CURRENT_ROLE()").await?;
+    let active = roles.flatten().is_some_and(|r| r != "NONE");
     let rules = Rules {
+        lookup: match (session.flavor.is_mariadb(), active) {
+            (true, _) => Lookup::FewestNames,
+            (false, true) => Lookup::FirstInOrder,
+            (false, false) => Lookup::LongestPrefix,
+        },
         fold_case: variables.number::<u8>("lower_case_table_names").unwrap_or(0) != 0,
         no_wildcards: variables.on(&["partial_revokes"]),
-        first_in_order: !session.flavor.is_mariadb() && roles.flatten().is_some_and(|r| r != "NONE"),
     };
     Ok(Some(Privileges::read(lines.iter().map(String::as_str), rules)))
 }

@@ -33,7 +33,7 @@ pub async fn check(session: &mut Session, names: &Names, resuming: bool, problem
     }
     // The swap of a run that goes on may have been done already: the runner finds out.
     let swapped = resuming && !found.iter().any(|l| l.role == Role::Shadow);
-    for left in found.iter().filter(|l| l.is_old && !swapped) {
+    for left in found.iter().filter(|l| l.ours && l.is_old && !swapped) {
         problems.add(
             format!(
                 "The table as it was before an earlier run was kept as {}; this run needs the name.",

@@ -1,10 +1,8 @@
 //! What SHOW GRANTS says, read the way the servers read it.
 //!
-//! Where several entries for databases fit one name the servers don't add them up: they take one. Which
-//! one was tried out on MySQL 9.7 and MariaDB 10.11: for an account without active roles the entry whose
-//! first wildcard comes latest (none is the latest); MariaDB adds to it what it finds for the role in the
-//! same way; MySQL with active roles takes the entry that is the name letter by letter, or else the first
-//! that fits in the order of their bytes. Where that leaves two the privileges that both have count.
+//! Where several entries for databases fit one name the servers don't add them up: they take one, each by
+//! its own rule ([`Lookup`], tried out on MySQL 9.7 and MariaDB 10.11). Where a rule leaves two, what both
+//! have counts. MariaDB adds to what it finds for the account what it finds for the active role.
 
 use std::collections::BTreeSet;
 
@@ -37,11 +35,22 @@ enum Scope {
 /// How this server finds the entry for a database.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Rules {
+    pub lookup: Lookup,
     pub fold_case: bool,
     /// MySQL's partial_revokes: no wildcards at all.
     pub no_wildcards: bool,
-    /// MySQL with active roles.
-    pub first_in_order: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Lookup {
+    /// MySQL without active roles: the one whose first wildcard comes latest, or that has none.
+    #[default]
+    LongestPrefix,
+    /// MySQL with active roles: the one that is the name and has no wildcard, or else the first in the
+    /// order of their bytes.
+    FirstInOrder,
+    /// MariaDB: the one that the fewest names fit; one without % before one with it.
+    FewestNames,
 }
 
 /// All that an account holds, with its active roles.
@@ -94,8 +103,11 @@ impl Privileges {
     /// account itself: those of the entries that the server takes now. A new one could hide them.
     pub fn names_to_grant_on(&self, db: &str) -> Vec<String> {
         let own = self.lines.first().map(|l| l.grantee.clone()).unwrap_or_default();
-        let grantee =
-            if self.rules.first_in_order { own.as_str() } else { self.grantees().first().copied().unwrap_or_default() };
+        let grantee = if self.rules.lookup == Lookup::FirstInOrder {
+            own.as_str()
+        } else {
+            self.grantees().first().copied().unwrap_or_default()
+        };
         let mut names: Vec<String> = self
             .chosen(grantee, db)
             .iter()
@@ -142,13 +154,17 @@ impl Privileges {
             .filter_map(|l| if let Scope::Database(name) = &l.scope { Some((l, name.as_str())) } else { None })
             .filter(|(_, name)| self.fits(name, db))
             .collect();
-        if self.rules.first_in_order {
-            let exact = entries.iter().find(|(_, name)| self.same(name, db));
+        if self.rules.lookup == Lookup::FirstInOrder {
+            let exact = entries.iter().find(|(_, name)| self.same(name, db) && first_wildcard(name) == usize::MAX);
             let first = exact.or_else(|| entries.iter().min_by_key(|(_, name)| *name));
             return first.map(|(l, _)| *l).into_iter().collect();
         }
-        let latest = entries.iter().map(|(_, name)| first_wildcard(name)).max();
-        entries.iter().filter(|(_, name)| Some(first_wildcard(name)) == latest).map(|(l, _)| *l).collect()
+        let generality = |name: &str| match self.rules.lookup {
+            Lookup::FewestNames => fitting(name),
+            _ => [usize::MAX - first_wildcard(name), 0, 0],
+        };
+        let least = entries.iter().map(|(_, name)| generality(name)).min();
+        entries.iter().filter(|(_, name)| Some(generality(name)) == least).map(|(l, _)| *l).collect()
     }
 
     fn same(&self, a: &str, b: &str) -> bool {
@@ -205,6 +221,27 @@ fn first_wildcard(pattern: &str) -> usize {
         }
     }
     usize::MAX
+}
+
+/// Grows with the number of names that fit a pattern.
+fn fitting(pattern: &str) -> [usize; 3] {
+    let (mut letters, mut single, mut many, mut escaped) = (0, 0, 0, false);
+    for c in pattern.chars() {
+        match c {
+            '\\' if !escaped => {
+                escaped = true;
+                continue;
+            }
+            '%' if !escaped => many += 1,
+            '_' if !escaped => single += 1,
+            _ => letters += 1,
+        }
+        escaped = false;
+    }
+    match many {
+        0 => [0, single, 0],
+        _ => [usize::MAX - letters - single, many, single],
+    }
 }
 
 /// Reads one line; none for what is no grant (`SET DEFAULT ROLE …`).

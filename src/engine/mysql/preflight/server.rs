@@ -1,6 +1,8 @@
 //! The server: whether all changes of the table come through its binlog in the order in which they become
 //! visible, whether osc may write to it, and whether a lock on it holds back every writer.
 
+use mysql_async::Row;
+
 use super::grants::Held;
 use super::problems::Problems;
 use super::variables::Variables;
@@ -232,8 +234,7 @@ pub async fn is_replica(session: &mut Session) -> Result<bool> {
     let sql = if session.flavor.version >= (8, 0, 22) { "SHOW REPLICA STATUS" } else { "SHOW SLAVE STATUS" };
     let rows = session.rows(sql).await?;
     // The channels of a replication group are not a source.
-    let channel =
-        |row: &mysql_async::Row| row.get_opt::<String, _>("Channel_Name").and_then(|c| c.ok()).unwrap_or_default();
+    let channel = |row: &Row| row.get_opt::<String, _>("Channel_Name").and_then(|c| c.ok()).unwrap_or_default();
     Ok(rows.iter().any(|row| !channel(row).starts_with("group_replication_")))
 }
 

@@ -74,10 +74,14 @@ fn only_one_of_several_entries_counts() {
     let lines = ["GRANT ALL PRIVILEGES ON `a%`.* TO `a`@`b`", "GRANT DELETE ON `a_b`.* TO `a`@`b`"];
     assert_eq!(read(&lines).on_database("a_b").into_iter().collect::<Vec<_>>(), ["DELETE"]);
     // MySQL with active roles.
-    let rules = Rules { first_in_order: true, ..Rules::default() };
+    let rules = Rules { lookup: Lookup::FirstInOrder, ..Rules::default() };
     let lines = ["GRANT DELETE ON `sh%`.* TO `a`@`b`", "GRANT ALL PRIVILEGES ON `s%`.* TO `a`@`b`"];
     let p = Privileges::read(lines, rules);
     assert!(can(&p.on_database("shop"), "TRIGGER"));
+    // MariaDB: one without % first.
+    let rules = Rules { lookup: Lookup::FewestNames, ..Rules::default() };
+    let lines = ["GRANT ALL PRIVILEGES ON `sh\\_%`.* TO `a`@`b`", "GRANT DELETE ON `sh_p`.* TO `a`@`b`"];
+    assert_eq!(Privileges::read(lines, rules).on_database("sh_p").into_iter().collect::<Vec<_>>(), ["DELETE"]);
 }
 
 #[test]
