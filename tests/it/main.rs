@@ -5,5 +5,6 @@
 
 #[allow(dead_code)]
 mod harness;
+mod matrix;
 mod plan;
 mod smoke;
