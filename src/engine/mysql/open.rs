@@ -216,7 +216,7 @@ impl Prepared {
             settings.appliers = 1;
         }
         let store = settings.copiers + settings.appliers;
-        let lanes = Lanes::new(request.address.clone(), rewrite.names.clone(), store + 1, life, epoch);
+        let lanes = Lanes::new(request.address.clone(), rewrite.clone(), store + 1, life, epoch);
         let mirror = MySqlMirror::new(rewrite.clone(), lanes, Lane(store));
         let started_at = describe(&position);
         let source = MySqlSource::new(

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::connect::Address;
 use super::names::lock_name;
 use super::session::Session;
-use super::sql::{Table, bytes};
+use super::sql::{Table, text};
 use crate::error::{Error, Kind, Result};
 use crate::operate::control::Control;
 
@@ -25,7 +25,7 @@ impl RunLock {
     /// Takes the lock, or says who has it.
     pub async fn take(address: &Address, table: &Table) -> Result<RunLock> {
         let mut session = Session::open(address).await?;
-        let name = literal(table);
+        let name = text(&lock_name(table));
         let got: Option<Option<i64>> = session.first(&format!("SELECT GET_LOCK({name}, 0)")).await?;
         if got.flatten() == Some(1) {
             return Ok(RunLock { session, table: table.clone() });
@@ -39,7 +39,7 @@ impl RunLock {
 
     /// Watches the lock for as long as it's polled; asks the run to stop when it's lost.
     pub async fn watch(&mut self, control: &Control) -> Error {
-        let name = literal(&self.table);
+        let name = text(&lock_name(&self.table));
         loop {
             tokio::time::sleep(EVERY).await;
             let ours: Result<Option<Option<bool>>> =
@@ -54,9 +54,4 @@ impl RunLock {
             return error;
         }
     }
-}
-
-/// The lock's name as the lock functions take it: MySQL refuses a literal with an introducer there.
-pub fn literal(table: &Table) -> String {
-    format!("CONVERT({} USING utf8mb4)", bytes(lock_name(table).as_bytes()))
 }

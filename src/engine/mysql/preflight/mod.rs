@@ -51,6 +51,13 @@ pub struct Facts {
     pub hints: Vec<String>,
 }
 
+impl Facts {
+    /// Whether a value that does not fit its column is an error rather than cut.
+    pub fn strict(&self) -> bool {
+        self.sql_mode.split(',').any(|flag| flag == "STRICT_TRANS_TABLES" || flag == "STRICT_ALL_TABLES")
+    }
+}
+
 /// Looks at the server, the account and the table. `resuming` says that the run whose tables are there
 /// is the one that goes on.
 pub async fn check(session: &mut Session, names: &Names, resuming: bool) -> Result<Facts> {
