@@ -88,12 +88,6 @@ impl Case {
     }
 
     pub fn create(&self) -> String {
-        format!("CREATE TABLE {} ({}, v INT NOT NULL DEFAULT 0) {}", self.quoted(), with_v_before_keys(self), self.options)
-            .replace(", v INT NOT NULL DEFAULT 0)", ")")
+        format!("CREATE TABLE {} ({}, v INT NOT NULL DEFAULT 0) {}", self.quoted(), self.columns, self.options)
     }
-}
-
-/// The columns with `v` behind the last of them: the server wants no column behind a key, and does not care.
-fn with_v_before_keys(case: &Case) -> String {
-    format!("{}, v INT NOT NULL DEFAULT 0", case.columns)
 }

@@ -4,15 +4,9 @@
 //! must end. Cases of one file run side by side in one database, and all that failed are reported.
 
 mod case;
-mod columns;
-mod definitions;
 mod keys;
-mod names;
 mod runner;
-mod texts;
 mod traffic;
-mod unique;
-mod values;
 
 pub use case::{CASE, Case, End, On};
 pub use runner::run;
