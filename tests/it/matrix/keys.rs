@@ -51,7 +51,9 @@ const NUMBERS: &[Case] = &[
     Case {
         name: "k_bigint_u",
         columns: "k BIGINT UNSIGNED NOT NULL PRIMARY KEY",
-        values: &["k = 0 | 9223372036854775807 | 9223372036854775808 | 18446744073709551615 | 9223372036854775900 + # | #"],
+        values: &[
+            "k = 0 | 9223372036854775807 | 9223372036854775808 | 18446744073709551615 | 9223372036854775900 + # | #",
+        ],
         ..CASE
     },
     Case {
@@ -64,7 +66,9 @@ const NUMBERS: &[Case] = &[
     Case {
         name: "k_decimal_wide",
         columns: "k DECIMAL(65,30) NOT NULL PRIMARY KEY",
-        values: &["k = 0 | 1e-30 | -1e-30 | 99999999999999999999999999999999999.999999999999999999999999999999 | # / 7 | -# / 7"],
+        values: &[
+            "k = 0 | 1e-30 | -1e-30 | 99999999999999999999999999999999999.999999999999999999999999999999 | # / 7 | -# / 7",
+        ],
         ..CASE
     },
     Case {
@@ -118,10 +122,8 @@ const TIMES: &[Case] = &[
     Case {
         name: "k_datetime6",
         columns: "k DATETIME(6) NOT NULL PRIMARY KEY",
-        values: &[
-            "k = '1000-01-01' | '9999-12-31 23:59:59.999999' | '2024-01-01 00:00:00.000001' | '2024-01-01' | \
-             '2000-01-01' + INTERVAL # * 1001 MICROSECOND",
-        ],
+        values: &["k = '1000-01-01' | '9999-12-31 23:59:59.999999' | '2024-01-01 00:00:00.000001' | '2024-01-01' | \
+             '2000-01-01' + INTERVAL # * 1001 MICROSECOND"],
         ..CASE
     },
     Case {
@@ -134,16 +136,16 @@ const TIMES: &[Case] = &[
     Case {
         name: "k_timestamp6",
         columns: "k TIMESTAMP(6) NOT NULL DEFAULT '2020-01-01' PRIMARY KEY",
-        values: &[
-            "k = '1970-01-01 00:00:01' | '2038-01-19 03:14:07.999999' | '2024-03-31 01:30:00.000001' | \
-             '2024-10-27 00:30:00' | '2024-10-27 01:30:00' | '2000-01-01' + INTERVAL # * 1001 MICROSECOND",
-        ],
+        values: &["k = '1970-01-01 00:00:01' | '2038-01-19 03:14:07.999999' | '2024-03-31 01:30:00.000001' | \
+             '2024-10-27 00:30:00' | '2024-10-27 01:30:00' | '2000-01-01' + INTERVAL # * 1001 MICROSECOND"],
         ..CASE
     },
     Case {
         name: "k_timestamp",
         columns: "k TIMESTAMP NOT NULL DEFAULT '2020-01-01' PRIMARY KEY",
-        values: &["k = '0000-00-00' | '1970-01-01 00:00:01' | '2024-03-31 01:30:00' | '2000-01-01' + INTERVAL # MINUTE"],
+        values: &[
+            "k = '0000-00-00' | '1970-01-01 00:00:01' | '2024-03-31 01:30:00' | '2000-01-01' + INTERVAL # MINUTE",
+        ],
         mode: Some(""),
         alter: "MODIFY k TIMESTAMP(4) NOT NULL DEFAULT '2020-01-01', ADD INDEX (v)",
         ..CASE
@@ -329,7 +331,12 @@ const CHANGED: &[Case] = &[
     },
 ];
 
-const fn refuses(name: &'static str, columns: &'static str, alter: &'static str, says: &'static [&'static str]) -> Case {
+const fn refuses(
+    name: &'static str,
+    columns: &'static str,
+    alter: &'static str,
+    says: &'static [&'static str],
+) -> Case {
     Case { name, columns, alter, end: End::Refused(says), ..CASE }
 }
 

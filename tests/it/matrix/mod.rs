@@ -4,8 +4,12 @@
 //! must end. Cases of one file run side by side in one database, and all that failed are reported.
 
 mod case;
+mod columns;
+mod definitions;
 mod keys;
+mod names;
 mod runner;
+mod texts;
 mod traffic;
 
 pub use case::{CASE, Case, End, On};

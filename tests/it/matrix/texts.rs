@@ -20,14 +20,18 @@ const BYTES: &[Case] = &[
     Case {
         name: "t_varbinary",
         columns: "k VARBINARY(20) NOT NULL PRIMARY KEY",
-        values: &["k = '' | x'00' | x'0000' | 'a' | x'6100' | x'610000' | 'a ' | x'ff' | 'k#' | UNHEX(LPAD(HEX(#), 6, '0'))"],
+        values: &[
+            "k = '' | x'00' | x'0000' | 'a' | x'6100' | x'610000' | 'a ' | x'ff' | 'k#' | UNHEX(LPAD(HEX(#), 6, '0'))",
+        ],
         alter: "MODIFY k VARBINARY(300) NOT NULL",
         ..CASE
     },
     Case {
         name: "t_varbinary_long",
         columns: "k VARBINARY(700) NOT NULL PRIMARY KEY",
-        values: &["k = REPEAT('a', 700) | REPEAT(x'00', 700) | REPEAT(x'00', 699) | CONCAT(REPEAT('a', 690), '#') | REPEAT(x'ff', #)"],
+        values: &[
+            "k = REPEAT('a', 700) | REPEAT(x'00', 700) | REPEAT(x'00', 699) | CONCAT(REPEAT('a', 690), '#') | REPEAT(x'ff', #)",
+        ],
         ..CASE
     },
 ];
@@ -45,7 +49,9 @@ const TEXTS: &[Case] = &[
     Case {
         name: "t_latin1_char",
         columns: "k CHAR(8) CHARACTER SET latin1 COLLATE latin1_german2_ci NOT NULL PRIMARY KEY",
-        values: &["k = '' | 'a' | 'A' | 'ae' | _latin1 x'e4' | _latin1 x'c4' | 'a ' | 'ss' | _latin1 x'df' | 'k#' | 'K#'"],
+        values: &[
+            "k = '' | 'a' | 'A' | 'ae' | _latin1 x'e4' | _latin1 x'c4' | 'a ' | 'ss' | _latin1 x'df' | 'k#' | 'K#'",
+        ],
         alter: "MODIFY k VARCHAR(30) CHARACTER SET latin1 COLLATE latin1_german2_ci NOT NULL",
         ..CASE
     },

@@ -210,7 +210,8 @@ impl Writer {
         rows.dedup();
         self.run("BEGIN").await;
         let ids = rows.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
-        let held = format!("SELECT id, HEX(CAST({column} AS CHAR)) FROM {table} WHERE id IN ({ids}) ORDER BY id FOR UPDATE");
+        let held =
+            format!("SELECT id, HEX(CAST({column} AS CHAR)) FROM {table} WHERE id IN ({ids}) ORDER BY id FOR UPDATE");
         let held: Result<Vec<(u32, String)>, _> = self.conn.query(&held).await;
         let held = held.unwrap_or_default();
         let mut good = held.len() > 1;
