@@ -9,6 +9,7 @@ mod end_to_end;
 #[allow(dead_code)]
 mod harness;
 mod memory;
+mod matrix;
 mod plan;
 mod preflight;
 mod resume;

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -43,7 +44,10 @@ pub struct Running {
 
 impl Osc {
     pub fn new(database: &Database, verb: &str) -> Osc {
-        let dir = std::env::temp_dir().join(format!("osc-test-{}-{}", database.server.name, database.name));
+        // Of its own for each run: tests run several in one database.
+        static RUNS: AtomicU64 = AtomicU64::new(0);
+        let run = RUNS.fetch_add(1, Ordering::Relaxed);
+        let dir = std::env::temp_dir().join(format!("osc-test-{}-{}-{run}", database.server.name, database.name));
         std::fs::create_dir_all(&dir).expect("a directory for flag files");
         let mut command = Command::new(env!("CARGO_BIN_EXE_osc"));
         command
