@@ -8,8 +8,8 @@ mod differential;
 mod end_to_end;
 #[allow(dead_code)]
 mod harness;
-mod memory;
 mod matrix;
+mod memory;
 mod plan;
 mod preflight;
 mod resume;
