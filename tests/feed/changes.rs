@@ -42,7 +42,7 @@ async fn images_without_the_unchanged_columns_are_read() {
             w.run("UPDATE t SET a = 5").await;
             w.run("UPDATE t SET id = 3, b = 'z' WHERE id = 2").await;
             w.run("DELETE FROM t").await;
-            assert_eq!(w.drain().await, [1, 2, 1, 2, 2, 3, 1, 3], "{image}");
+            assert_eq!(w.drain().await, [1, 2, 1, 2, 3, 1, 3], "{image}");
         }
         w.done().await;
     })
@@ -80,7 +80,7 @@ async fn partial_json_updates_are_read() {
         w.run(&format!("UPDATE t SET b = JSON_REPLACE(b, '$[1]', '{image}'), s = '{image}' WHERE id = 2")).await;
         w.run("UPDATE t SET n = n + 1").await;
     }
-    assert_eq!(w.drain().await, [1, 2, 1, 2, 2, 1, 2, 1, 2, 2, 1, 2]);
+    assert_eq!(w.drain().await, [1, 2, 1, 2, 1, 2, 1, 2, 1, 2]);
     w.done().await;
 }
 
@@ -114,7 +114,7 @@ async fn an_event_over_16_mib_is_read() {
         w.run("UPDATE t SET v = CONCAT(v, 'y')").await;
         w.run("INSERT INTO t VALUES (2, REPEAT('x', 16777216 - 60))").await;
         w.run("DELETE FROM t WHERE id = 1").await;
-        assert_eq!(w.drain().await, [1, 1, 2, 1]);
+        assert_eq!(w.drain().await, [1, 2, 1]);
         w.done().await;
     })
     .await;
@@ -133,7 +133,7 @@ async fn columns_of_any_type_are_stepped_over() {
         let flavor = osc::engine::mysql::session::Session::open(&address).await.unwrap().flavor;
         if flavor.is_mariadb() {
             columns += ", e1 UUID, e2 INET6, e3 INET4, e4 VARCHAR(2000) COMPRESSED, e5 BLOB COMPRESSED, \
-                e6 INT INVISIBLE, KEY (a1)";
+                e6 INT INVISIBLE, e7 TEXT UNIQUE, KEY (a1)";
         } else {
             columns += ", e1 VECTOR(3), e2 INT INVISIBLE, KEY ((a1 + a2)), KEY ((CAST(d5->'$.z' AS UNSIGNED ARRAY)))";
         }
@@ -155,7 +155,7 @@ async fn columns_of_any_type_are_stepped_over() {
         }
         w.run("UPDATE t SET id = 2").await;
         w.run("DELETE FROM t").await;
-        assert_eq!(w.drain().await, [1, 1, 1, 1, 2, 2]);
+        assert_eq!(w.drain().await, [1, 2]);
         w.done().await;
     })
     .await;
@@ -180,12 +180,15 @@ async fn other_tables_and_statement_annotations_do_not_matter() {
         w.run("CREATE TEMPORARY TABLE tmp (id INT)").await;
         w.run("INSERT INTO tmp VALUES (1)").await;
         w.run("DROP TEMPORARY TABLE tmp").await;
+        w.run("ALTER TABLE u ADD r DOUBLE DEFAULT (RAND()), ADD s CHAR(36) DEFAULT (UUID())").await;
+        w.run("CREATE FUNCTION f() RETURNS INT DETERMINISTIC RETURN (SELECT MAX(v) FROM t)").await;
+        w.run("CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO DELETE FROM t").await;
         w.run("ALTER TABLE u ADD t INT, ADD INDEX t (t)").await;
         w.run("TRUNCATE TABLE copy").await;
         w.run("DROP TABLE copy").await;
         w.run("/* osc:1234abcd */ ALTER TABLE t COMMENT = 'ours'").await;
         w.run("DELETE FROM t WHERE id = 1").await;
-        assert_eq!(w.drain().await, [1, 1005, 1, 1]);
+        assert_eq!(w.drain().await, [1, 1005, 1]);
         w.done().await;
     })
     .await;

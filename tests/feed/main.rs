@@ -3,7 +3,10 @@
 mod changes;
 mod connection;
 mod disturb;
+mod proxy;
 mod settled;
+mod signin;
+mod values;
 mod volume;
 mod world;
 mod xa;

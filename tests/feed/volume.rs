@@ -26,6 +26,10 @@ async fn giant(w: &mut World) {
         w.run("INSERT INTO s (v) SELECT v FROM s").await;
     }
     w.run("SET SESSION sql_log_bin = 1").await;
+    if !w.flavor.is_mariadb() {
+        // The driver unpacks a compressed transaction as a whole.
+        w.run("SET SESSION binlog_transaction_compression = OFF").await;
+    }
     w.run("INSERT INTO t SELECT (@n := COALESCE(@n, 0) + 1), v FROM s").await;
 }
 

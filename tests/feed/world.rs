@@ -132,6 +132,25 @@ impl World {
     }
 
     pub async fn with(address: &Address, columns: &str, options: Options) -> World {
+        World::with_reader(address, columns, options, |columns| Box::new(IntKey { at: vec![0], columns })).await
+    }
+
+    /// With a feed that reaches the server by another way.
+    pub async fn behind(address: &Address, through: &Address, columns: &str, options: Options) -> World {
+        let mut world = World::with(address, columns, options).await;
+        let reader = Box::new(IntKey { at: vec![0], columns: world.columns });
+        let (feed, marks, _) = open(through, &world.db, reader, world.life, None, options).await.unwrap();
+        (world.feed, world.marks) = (feed, marks);
+        world
+    }
+
+    /// With a reader for keys that are no integers.
+    pub async fn with_reader(
+        address: &Address,
+        columns: &str,
+        options: Options,
+        reader: impl Fn(usize) -> Box<dyn KeyReader>,
+    ) -> World {
         share().await;
         let db = format!("feed_{:08x}", rand::random::<u32>());
         let mut app = address.connect().await.unwrap();
@@ -156,14 +175,15 @@ impl World {
         let mut marker = address.connect().await.unwrap();
         run(&mut marker, &format!("USE {db}")).await;
         let flavor = Session::open(address).await.unwrap().flavor;
-        let (feed, marks, start) = open(address, &db, count, life, None, options).await.unwrap();
+        let (feed, marks, start) = open(address, &db, reader(count), life, None, options).await.unwrap();
         World { address: address.clone(), app, marker, feed, marks, start, db, life, columns: count, token: 0, flavor }
     }
 
     /// Replaces the feed by one from this position, as a new process would.
     pub async fn reopen(&mut self, from: Option<&Position>) -> Result<()> {
         self.life = rand::random::<u64>();
-        let (feed, marks, _) = open(&self.address, &self.db, self.columns, self.life, from, Options::default()).await?;
+        let reader = Box::new(IntKey { at: vec![0], columns: self.columns });
+        let (feed, marks, _) = open(&self.address, &self.db, reader, self.life, from, Options::default()).await?;
         (self.feed, self.marks) = (feed, marks);
         Ok(())
     }
@@ -208,7 +228,11 @@ impl World {
         loop {
             match self.next().await? {
                 Event::Keys(more) => keys.extend(more.iter().map(int)),
-                Event::Mark { token, position } if token == mark => return Ok((keys, position)),
+                Event::Mark { token, position } if token == mark => {
+                    // Runs of one key are made one within a batch, and where batches end is chance.
+                    keys.dedup();
+                    return Ok((keys, position));
+                }
                 Event::Mark { .. } => {}
             }
         }
@@ -241,13 +265,12 @@ impl World {
 async fn open(
     address: &Address,
     db: &str,
-    columns: usize,
+    reader: Box<dyn KeyReader>,
     life: u64,
     from: Option<&Position>,
     options: Options,
 ) -> Result<(MySqlFeed, Rc<Marks>, Position)> {
     let flavor = Session::open(address).await?.flavor;
-    let reader = Box::new(IntKey { at: vec![0], columns });
     let (ours, marks) = (Table::new(db, "t"), Table::new(db, "marks"));
     MySqlFeed::open_with(address, flavor, &ours, &marks, reader, life, from, options).await
 }

@@ -70,6 +70,7 @@ async fn the_position_stays_before_an_open_prepare() {
 
 #[tokio::test]
 async fn a_reconnect_remembers_what_was_prepared() {
+    let _alone = alone().await;
     on_both(|address| async move {
         let mut w = World::new(&address, T).await;
         let xid = w.db.clone();

@@ -286,6 +286,8 @@ impl MySqlFeed {
 impl Feed for MySqlFeed {
     async fn next(&mut self) -> Result<Event> {
         loop {
+            // When much is ready, the tasks that send marks must have their turn too.
+            tokio::task::coop::consume_budget().await;
             self.take_in()?;
             if let Some(event) = self.hand_out() {
                 return Ok(event);

@@ -6,13 +6,16 @@
 //! boundary between transactions that was handed over completely, with its decoder's memory of
 //! prepared transactions; only the rows of the transaction that was cut are delivered twice.
 
+pub mod ddl;
 pub mod gtid;
 pub mod lex;
+pub mod outbox;
 pub mod position;
 pub mod query;
 pub mod recover;
 pub mod rows;
 mod thread;
+pub mod value;
 pub mod xa;
 
 use std::sync::Arc;
@@ -29,9 +32,7 @@ use super::decode::Decoder;
 use crate::error::{Error, Result};
 use crate::model::{Key, Token};
 
-/// How many keys and bytes one batch may hold, and how many batches may wait.
-pub const BATCH_KEYS: usize = 500;
-pub const BATCH_BYTES: usize = 64 << 10;
+/// How many batches may wait.
 const BATCHES: usize = 256;
 
 /// How the stream is kept alive.
