@@ -1,28 +1,28 @@
 //! What dead runs left is removed, and nothing that anybody needs.
 
 use osc::engine::mysql::cleanup::{self, Leftover};
+use osc::engine::mysql::fence::sentry_statement;
 use osc::engine::mysql::names::{Names, Role, lock_name};
 use osc::engine::mysql::sql::{Ident, Table};
+use osc::engine::mysql::state::create_statements;
 use osc::error::Kind as Sort;
 
 use super::harness::{Database, Kind, Server};
 use super::preflight::session;
 
-pub const STATE: &str = "CREATE TABLE orders_osc_state (slot VARCHAR(32) NOT NULL PRIMARY KEY, body LONGTEXT NOT NULL) \
-                         ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COMMENT='osc: state of a run'";
-pub const MARKS: &str =
-    "CREATE TABLE orders_osc_marks (slot INT PRIMARY KEY) ENGINE=InnoDB COMMENT='osc: marks of a run'";
-pub const SENTRY: &str = "CREATE TABLE orders_osc_old (sentry INT) ENGINE=InnoDB COMMENT='osc: sentry, holds no data'";
+pub fn names(db: &Database, original: &str) -> Names {
+    Names::of(&Table::new(&db.name, original)).unwrap()
+}
 
 /// The tables of a run that was interrupted.
 pub async fn dead_run(db: &mut Database, original: &str) {
-    let names = Names::of(&Table::new(&db.name, original)).unwrap();
-    let put = |statement: &str, name: &str, table: &Table| statement.replace(name, &table.to_string());
+    let names = names(db, original);
+    let [state, marks] = create_statements(&names);
     let record =
         format!(r#"{{"format": 99, "id": "x", "table": "{}.{original}", "alter": "ADD COLUMN later INT"}}"#, db.name);
     db.run(&[
-        &put(STATE, "orders_osc_state", &names.state),
-        &put(MARKS, "orders_osc_marks", &names.marks),
+        &state,
+        &marks,
         &format!("CREATE TABLE {} LIKE {}", names.shadow, names.original),
         &format!("INSERT INTO {} VALUES ('run', '{record}')", names.state),
     ])
@@ -51,7 +51,7 @@ async fn a_dead_run_is_removed_and_what_is_not_ours_stays() {
         dead_run(&mut db, "orders").await;
         dead_run(&mut db, "items").await;
         db.run(&[
-            SENTRY,
+            &sentry_statement(&names(&db, "orders")),
             "CREATE TABLE mine_osc_new (id INT PRIMARY KEY)",
             "CREATE TABLE mine_osc_state (id INT PRIMARY KEY)",
             "CREATE VIEW v_osc_new AS SELECT 1",
@@ -130,7 +130,7 @@ async fn a_live_run_is_left_alone() {
 async fn what_changed_since_it_was_listed_is_left_alone() {
     for kind in Kind::QUICK {
         let mut db = create(kind, "clean_stale").await;
-        db.run(&[SENTRY]).await;
+        db.run(&[&sentry_statement(&names(&db, "orders"))]).await;
         dead_run(&mut db, "orders").await;
         let found = find(&db, None).await;
         let sentry = found.iter().find(|l| l.role == Role::Old).unwrap();
@@ -163,12 +163,8 @@ async fn a_run_whose_table_is_gone_or_has_a_long_name() {
         for name in [&long, "items"] {
             dead_run(&mut db, name).await;
         }
-        let names = Names::of(&Table::new(&db.name, odd)).unwrap();
-        db.run(&[
-            &STATE.replace("orders_osc_state", &names.state.to_string()),
-            &format!("CREATE TABLE {} LIKE items", names.shadow),
-        ])
-        .await;
+        let names = names(&db, odd);
+        db.run(&[&create_statements(&names)[0], &format!("CREATE TABLE {} LIKE items", names.shadow)]).await;
         db.run(&[&format!("DROP TABLE {long}, items")]).await;
         let found = find(&db, None).await;
         assert_eq!(found.len(), 8);
@@ -186,7 +182,7 @@ async fn a_run_whose_table_is_gone_or_has_a_long_name() {
 async fn a_replica_is_not_cleaned_up() {
     let server = Server::own(Kind::MariaDb, "clean-replica", &["--relay-log=relay"]);
     let mut db = Database::create(&server, "shop1").await;
-    db.run(&["CREATE TABLE orders (id INT PRIMARY KEY)", MARKS]).await;
+    db.run(&["CREATE TABLE orders (id INT PRIMARY KEY)", &create_statements(&names(&db, "orders"))[1]]).await;
     server
         .run(&["CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT=1, MASTER_USER='x'", "START SLAVE SQL_THREAD"])
         .await;
@@ -194,4 +190,21 @@ async fn a_replica_is_not_cleaned_up() {
     let error = cleanup::remove(&mut session(&db).await, &found[0]).await.unwrap_err();
     assert!(error.kind() == Sort::Refused && error.what().contains("replica"), "{error}");
     assert_eq!(db.tables().await, ["orders", "orders_osc_marks"]);
+}
+
+#[tokio::test]
+async fn a_live_run_is_seen_by_any_spelling() {
+    let server = Server::own(Kind::MariaDb, "clean-lower", &["--lower-case-table-names=1"]);
+    let mut db = Database::create(&server, "shop1").await;
+    db.run(&["CREATE TABLE orders (id INT PRIMARY KEY)"]).await;
+    dead_run(&mut db, "orders").await;
+    let mut run = session(&db).await;
+    let lock = lock_name(&Table::new("shop1", "orders"));
+    run.exec(&format!("DO GET_LOCK('{lock}', 0)")).await.unwrap();
+    let mut osc = session(&db).await;
+    for (database, table) in [("shop1", "orders"), ("SHOP1", "Orders"), ("Shop1", "ORDERS")] {
+        let found = cleanup::find(&mut osc, &Ident::new(database), Some(table)).await.unwrap();
+        assert!(found.len() == 3 && found.iter().all(|l| l.live), "{found:?}");
+        assert!(cleanup::remove(&mut osc, &found[0]).await.is_err());
+    }
 }

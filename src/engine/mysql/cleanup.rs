@@ -14,16 +14,16 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
+use super::fence::SENTRY;
 use super::names::{Owned, Role, lock_name, owner_of};
-use super::preflight::server::is_replica;
+use super::preflight::replication::is_replica;
 use super::session::{Session, code};
 use super::sql::{Ident, Table, list, text};
 use crate::error::{Error, Result};
 
-/// The comments by which osc's own tables are known; see `state` and `fence::two_sessions`.
+/// The comments of the tables that `state` makes.
 const STATE: &str = "osc: state of a run";
 const MARKS: &str = "osc: marks of a run";
-const SENTRY: &str = "osc: sentry, holds no data";
 
 const NO_SUCH_TABLE: u16 = 1146;
 /// Digits of the hash with which `names` ends what it has to cut.
@@ -65,9 +65,16 @@ struct Listed {
 
 /// Lists them, of one table or of the whole database, in the order in which they may be removed.
 pub async fn find(session: &mut Session, db: &Ident, table: Option<&str>) -> Result<Vec<Leftover>> {
-    let names: Vec<String> = session
-        .all(&format!("SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = {}", text(db.bare())))
+    let all: Vec<(String, String)> = session
+        .all(&format!(
+            "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = {}",
+            text(db.bare())
+        ))
         .await?;
+    // A run's lock has the names in it as the catalog spells them.
+    let Some(db) = all.first().map(|(db, _)| Ident::new(db)) else { return Ok(Vec::new()) };
+    let names: Vec<String> = all.into_iter().map(|(_, name)| name).collect();
+    let db = &db;
     let listed = comments(session, db, names.iter().filter(|n| owner_of(n).is_some())).await?;
     let mut records = HashMap::new();
     for state in listed.iter().filter(|l| l.base && l.comment == STATE) {
@@ -76,9 +83,12 @@ pub async fn find(session: &mut Session, db: &Ident, table: Option<&str>) -> Res
         }
     }
     let mut found = judge(db, &names, &listed, &records);
-    found.retain(|l| {
-        table.is_none_or(|t| l.original == t || owner_of(l.table.name.bare()).is_some_and(|o| o.belongs_to(t)))
-    });
+    if let Some(table) = table {
+        let fold: Option<u8> = session.first("SELECT @@lower_case_table_names").await?;
+        let table = if fold.unwrap_or(0) == 0 { table.to_owned() } else { table.to_lowercase() };
+        let of_it = |name: &str| owner_of(name).is_some_and(|owned| owned.belongs_to(&table));
+        found.retain(|l| l.original == table || of_it(l.table.name.bare()));
+    }
     for left in &mut found {
         left.live = is_live(session, &left.table.sibling(left.original.clone())).await?;
     }
@@ -256,6 +266,15 @@ mod tests {
 
     fn row(table: &str, original: &str, ours: bool, is_old: bool) -> (String, String, bool, bool) {
         (table.into(), original.into(), ours, is_old)
+    }
+
+    #[test]
+    fn the_comments_are_those_of_the_tables_that_runs_make() {
+        let names = Names::of(&Table::new("shop", "orders")).unwrap();
+        let statements = crate::engine::mysql::state::create_statements(&names);
+        for (statement, comment) in statements.iter().zip([STATE, MARKS]) {
+            assert!(statement.ends_with(&format!("COMMENT='{comment}'")), "{statement}");
+        }
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! The names beside the table: free, a dead run's, an old table's, somebody else's.
 
 use super::*;
-use crate::cleanup::{MARKS, SENTRY, STATE, dead_run};
+use osc::engine::mysql::fence::sentry_statement;
+use osc::engine::mysql::state::create_statements;
+
+use crate::cleanup::{dead_run, names};
 
 #[tokio::test]
 async fn an_interrupted_run_is_told_with_its_alter() {
@@ -20,13 +23,13 @@ async fn an_interrupted_run_is_told_with_its_alter() {
         .await;
         assert!(todo.contains("`osc cleanup --table pre_left_run.orders`") && todo.contains("Go on"), "{todo}");
         // The run that goes on.
-        let names = Names::of(&Table::new(&db.name, "orders")).unwrap();
+        let names = names(&db, "orders");
         preflight::check(&mut session(&db).await, &names, true).await.unwrap();
         db.run(&["DELETE FROM orders_osc_state"]).await;
         refused_for(&db, "orders", &["came to nothing"]).await;
         db.run(&["DROP TABLE orders_osc_state, orders_osc_new"]).await;
         refused_for(&db, "orders", &["came to nothing", "(orders_osc_marks)"]).await;
-        db.run(&["DROP TABLE orders_osc_marks", SENTRY]).await;
+        db.run(&["DROP TABLE orders_osc_marks", &sentry_statement(&names)]).await;
         refused_for(&db, "orders", &["came to nothing", "(orders_osc_old)"]).await;
         db.run(&["DROP TABLE orders_osc_old"]).await;
         passes(&db, "orders").await;
@@ -37,8 +40,9 @@ async fn an_interrupted_run_is_told_with_its_alter() {
 async fn an_old_table_is_told_with_how_to_drop_it() {
     for kind in Kind::QUICK {
         let mut db = orders(&Server::shared(kind), "pre_left_old").await;
-        db.run(&["CREATE TABLE orders_osc_old LIKE orders", STATE, MARKS]).await;
-        let names = Names::of(&Table::new(&db.name, "orders")).unwrap();
+        let names = names(&db, "orders");
+        let [state, marks] = create_statements(&names);
+        db.run(&["CREATE TABLE orders_osc_old LIKE orders", &state, &marks]).await;
         // A run that goes on and has swapped already finds it there; one that has its shadow still can't.
         preflight::check(&mut session(&db).await, &names, true).await.unwrap();
         db.run(&["CREATE TABLE orders_osc_new LIKE orders"]).await;

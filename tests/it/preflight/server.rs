@@ -74,14 +74,19 @@ async fn settings_that_can_be_changed_while_it_runs() {
 async fn row_images_of_any_kind_pass() {
     for kind in [Kind::MySql, Kind::MariaDb, Kind::MariaDb118] {
         let server = Server::own(kind, "pre-image", &[]);
-        let db = orders(&server, "shop1").await;
+        let mut db = orders(&server, "shop1").await;
+        db.run(&["CREATE TABLE d (a INT DEFAULT 7, b INT, PRIMARY KEY (a, b))"]).await;
         let images: &[&str] = match kind {
             Kind::MariaDb118 => &["MINIMAL", "NOBLOB", "FULL", "FULL_NODUP"],
             _ => &["MINIMAL", "NOBLOB", "FULL"],
         };
         for image in images {
             server.run(&[&format!("SET GLOBAL binlog_row_image = {image}")]).await;
-            assert_eq!(passes(&db, "orders").await.row_image, *image);
+            let facts = passes(&db, "orders").await;
+            assert_eq!(facts.row_image, *image);
+            assert!(!facts.hints.iter().any(|h| h.contains("MINIMAL")));
+            let hinted = passes(&db, "d").await.hints.iter().any(|h| h.contains("column `a` has a default"));
+            assert_eq!(hinted, *image == "MINIMAL");
         }
     }
 }

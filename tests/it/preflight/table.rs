@@ -80,3 +80,19 @@ async fn triggers_and_all_at_once() {
         assert!(todo.contains("DROP TABLE `pre_trigger`.`orders_osc_old`"), "{todo}");
     }
 }
+
+#[tokio::test]
+async fn a_server_that_folds_names() {
+    // MySQL can be this only from its first start on.
+    let server = Server::own(Kind::MariaDb, "pre-lower", &["--lower-case-table-names=1"]);
+    let db = orders(&server, "shop1").await;
+    assert_eq!(passes(&db, "orders").await.lower_case_table_names, 1);
+    let todo = refused_for(&db, "Orders", &["under the name shop1.orders"]).await;
+    assert_eq!(todo, "Name it like that: --table shop1.orders");
+    let mut osc = session(&db).await;
+    let spelled = preflight::spelled(&mut osc, &Table::new("SHOP1", "ORDERS")).await.unwrap();
+    assert_eq!(spelled, Table::new("shop1", "orders"));
+    let missing = Table::new("SHOP1", "Nothing");
+    assert_eq!(preflight::spelled(&mut osc, &missing).await.unwrap(), missing);
+    refused_for(&db, "Order", &["no table shop1.Order"]).await;
+}

@@ -13,7 +13,8 @@ mod grants;
 mod leftovers;
 mod privileges;
 mod problems;
-pub mod server;
+pub mod replication;
+mod server;
 mod table;
 mod variables;
 pub mod xa;
@@ -26,6 +27,7 @@ use crate::error::{Kind, Result};
 use problems::Problems;
 use variables::Variables;
 
+pub use table::spelled;
 pub use xa::prepared_xa;
 
 /// What the run and its plan have to know of the server and the table.
@@ -68,7 +70,7 @@ pub async fn check(session: &mut Session, names: &Names, resuming: bool) -> Resu
     server::settings(&variables, &mut problems, &mut hints);
     let held = grants::check(session, &variables, &names.original.db, &mut problems, &mut hints).await?;
     server::database(session, &names.original.db, &mut problems).await?;
-    let replicas = server::replication(session, &variables, &held, &mut problems, &mut hints).await?;
+    let replicas = replication::check(session, &variables, &held, &mut problems, &mut hints).await?;
     if held.sees_xa() {
         xa::check(session, &mut problems).await?;
     }
@@ -85,7 +87,7 @@ pub async fn check(session: &mut Session, names: &Names, resuming: bool) -> Resu
         row_image: variables.get("binlog_row_image").unwrap_or("FULL").to_uppercase(),
         lower_case_table_names: variables.number("lower_case_table_names").unwrap_or(0),
         autoinc_lock_mode: variables.number("innodb_autoinc_lock_mode").unwrap_or(1),
-        semi_sync: server::semi_sync(&variables),
+        semi_sync: replication::semi_sync(&variables),
         max_allowed_packet: variables.number("max_allowed_packet").unwrap_or(16 << 20),
         time_zone: server::time_zone(&variables),
         sql_mode: variables.get("sql_mode").unwrap_or_default().to_owned(),

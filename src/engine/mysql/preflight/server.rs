@@ -1,12 +1,9 @@
 //! The server: whether all changes of the table come through its binlog in the order in which they become
 //! visible, whether osc may write to it, and whether a lock on it holds back every writer.
 
-use mysql_async::Row;
-
-use super::grants::Held;
 use super::problems::Problems;
 use super::variables::Variables;
-use crate::engine::mysql::catalog::TableInfo;
+use crate::engine::mysql::catalog::{Column, TableInfo};
 use crate::engine::mysql::flavor::Flavor;
 use crate::engine::mysql::session::Session;
 use crate::engine::mysql::sql::{Ident, text};
@@ -167,81 +164,6 @@ pub async fn database(session: &mut Session, db: &Ident, problems: &mut Problems
     Ok(())
 }
 
-/// Filters, and what the server receives from and sends to others. Returns how many read its binlog.
-pub async fn replication(
-    session: &mut Session,
-    v: &Variables,
-    held: &Held,
-    problems: &mut Problems,
-    hints: &mut Vec<String>,
-) -> Result<u64> {
-    if held.on_server("REPLICATION CLIENT") {
-        filters(session, problems).await?;
-        if is_replica(session).await? {
-            let logs = v.on(&["log_replica_updates", "log_slave_updates"]);
-            let what = "The server is itself a replica";
-            if logs {
-                hints.push(format!(
-                    "{what}: the change stays on it and its own replicas, and comes not from its source."
-                ));
-            } else {
-                problems.add(
-                    format!(
-                        "{what}, and does not write what it receives to its own binary log (log_slave_updates=OFF)."
-                    ),
-                    "Run osc on the primary, or start this server with log_slave_updates=ON.",
-                );
-            }
-        }
-    }
-    if !held.on_server("PROCESS") {
-        return Ok(0);
-    }
-    let connections = session.connections().await?;
-    let readers = connections.iter().filter(|(_, command)| command.starts_with("Binlog Dump")).count() as u64;
-    if readers > 0 {
-        hints.push(format!(
-            "{readers} {} the server's binary log. Replicas with filters must let the tables that osc makes pass; \
-             with --replica and --max-lag-millis the run waits for a replica that lags.",
-            if readers == 1 { "connection reads" } else { "connections read" }
-        ));
-    }
-    Ok(readers)
-}
-
-async fn filters(session: &mut Session, problems: &mut Problems) -> Result<()> {
-    let rows = session.rows(session.flavor.binlog_status()).await?;
-    let Some(row) = rows.first() else { return Ok(()) };
-    for (column, option) in [("Binlog_Do_DB", "binlog_do_db"), ("Binlog_Ignore_DB", "binlog_ignore_db")] {
-        let value = row.get_opt::<Option<String>, _>(column).and_then(|v| v.ok()).flatten().unwrap_or_default();
-        if !value.is_empty() {
-            problems.add(
-                format!("The server leaves changes out of its binary log ({option}={value})."),
-                format!("Start the server without {option}."),
-            );
-        }
-    }
-    Ok(())
-}
-
-/// Whether the server applies changes of another one. Needs REPLICATION CLIENT on MySQL.
-pub async fn is_replica(session: &mut Session) -> Result<bool> {
-    if session.flavor.is_mariadb() {
-        // SHOW SLAVE STATUS would need one more privilege. Only replication that runs is counted.
-        let running: Option<(String, u64)> = session.first("SHOW GLOBAL STATUS LIKE 'Slaves_running'").await?;
-        return Ok(running.is_some_and(|(_, n)| n > 0));
-    }
-    let sql = if session.flavor.version >= (8, 0, 22) { "SHOW REPLICA STATUS" } else { "SHOW SLAVE STATUS" };
-    let rows = session.rows(sql).await?;
-    // The channels of a replication group are not a source.
-    let channel = |row: &Row| row.get_opt::<String, _>("Channel_Name").and_then(|c| c.ok()).unwrap_or_default();
-    Ok(rows.iter().any(|row| !channel(row).starts_with("group_replication_")))
-}
-
-pub fn semi_sync(v: &Variables) -> bool {
-    v.on(&["rpl_semi_sync_source_enabled", "rpl_semi_sync_master_enabled"])
-}
-
 pub fn time_zone(v: &Variables) -> String {
     let zone = v.get("time_zone").unwrap_or("SYSTEM");
     if zone == "SYSTEM" { v.get("system_time_zone").unwrap_or(zone).to_owned() } else { zone.to_owned() }
@@ -255,6 +177,19 @@ pub fn advise(v: &Variables, table: &TableInfo, hints: &mut Vec<String>) {
              --threads copy no faster."
                 .into(),
         );
+    }
+    // Such an image of an INSERT has only the columns that were given a value; one that is computed was.
+    let constant = |c: &&Column| c.default.as_ref().is_some_and(|d| !d.to_uppercase().starts_with("CURRENT_TIMESTAMP"));
+    let primary = table.indexes.iter().filter(|i| i.is_primary()).flat_map(|i| &i.parts);
+    let left_out = primary.filter_map(|p| table.column(p.column.as_ref()?)).find(constant);
+    if let Some(column) =
+        left_out.filter(|_| v.get("binlog_row_image").is_some_and(|i| i.eq_ignore_ascii_case("MINIMAL")))
+    {
+        hints.push(format!(
+            "binlog_row_image is MINIMAL and the key's column {} has a default: an INSERT that leaves it out does not \
+             tell its key, and stops the run (the table stays as it is). SET GLOBAL binlog_row_image = FULL; avoids that.",
+            column.name
+        ));
     }
 }
 

@@ -12,6 +12,25 @@ const TYPOS: usize = 2;
 /// How many such names are told.
 const TOLD: usize = 3;
 
+/// The table as the catalog spells it, where the server takes it by another spelling; else as it is. All
+/// names that osc makes, and its lock, are made from this one.
+pub async fn spelled(session: &mut Session, table: &Table) -> Result<Table> {
+    let fold: Option<u8> = session.first("SELECT @@lower_case_table_names").await?;
+    if fold.unwrap_or(0) == 0 {
+        return Ok(table.clone());
+    }
+    let found: Vec<(String, String)> = session
+        .all(&format!(
+            "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {}",
+            text(table.db.bare()),
+            text(table.name.bare())
+        ))
+        .await?;
+    let same = |a: &str, b: &str| a.to_lowercase() == b.to_lowercase();
+    let found = found.into_iter().find(|(db, name)| same(db, table.db.bare()) && same(name, table.name.bare()));
+    Ok(found.map_or_else(|| table.clone(), |(db, name)| Table::new(db, name)))
+}
+
 /// Looks at the table; none if it isn't there, which is then among the problems.
 pub async fn check(
     session: &mut Session,
@@ -32,6 +51,13 @@ pub async fn check(
         }
         return Ok(None);
     };
+    if info.table != *table {
+        // The names and the lock were made from another spelling.
+        problems.add(
+            format!("The server has the table under the name {}.", info.table.bare()),
+            format!("Name it like that: --table {}", info.table.bare()),
+        );
+    }
     kind(&info, problems);
     if info.kind == TableKind::Base && held.on_database("TRIGGER") && held.on_server("PROCESS") {
         relations(&catalog::relations(session, &info.table).await?, &info.table, problems);
