@@ -46,13 +46,13 @@ async fn many_keys(kind: Kind) {
 }
 
 async fn long_keys_that_compare(kind: Kind) {
-    let rows = if full() { 200_000 } else { 30_000 };
+    let rows = if full() { 200_000 } else { 24_000 };
     let (column, value) = ("k VARBINARY(3000) NOT NULL", "CONCAT(LPAD(n, 9, '0'), REPEAT('k', 2991))");
     held(kind, Load { name: "mem_bin", column, value, by: "n", rows, step: 5_000 }).await;
 }
 
 async fn long_keys_that_do_not(kind: Kind) {
-    let rows = if full() { 200_000 } else { 30_000 };
+    let rows = if full() { 200_000 } else { 24_000 };
     let column = "k VARCHAR(3000) CHARACTER SET latin1 COLLATE latin1_swedish_ci NOT NULL";
     let value = "CONCAT(LPAD(n, 9, '0'), REPEAT('k', 2991))";
     held(kind, Load { name: "mem_text", column, value, by: "n", rows, step: 5_000 }).await;
