@@ -25,7 +25,7 @@ pub struct MySqlSource {
     pub(super) life: u64,
     /// The table's definition when the run began; under the fence it must still be that.
     pub(super) fingerprint: String,
-    /// What `AUTO_INCREMENT=n` of the ALTER asks for at least.
+    /// What `AUTO_INCREMENT=n` of the ALTER asks for.
     pub(super) auto_increment: Option<u64>,
     /// The shadow has an AUTO_INCREMENT column.
     pub(super) counts: bool,

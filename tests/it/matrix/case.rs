@@ -87,6 +87,11 @@ impl Case {
         format!("`{}`", self.table().replace('`', "``"))
     }
 
+    /// The table for `--table`.
+    pub fn argument(&self) -> String {
+        if self.table().contains(['.', '`']) { self.quoted() } else { self.table().to_owned() }
+    }
+
     pub fn create(&self) -> String {
         format!("CREATE TABLE {} ({}, v INT NOT NULL DEFAULT 0) {}", self.quoted(), self.columns, self.options)
     }

@@ -8,7 +8,7 @@ const COUNTERS: &[Case] = &[
     Case {
         name: "d_auto",
         columns: "id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, a INT",
-        values: &["id = NULL | #", "a = #"],
+        values: &["id = DEFAULT | #", "a = #"],
         ..CASE
     },
     Case {
@@ -50,14 +50,14 @@ const COUNTERS: &[Case] = &[
     Case {
         name: "d_auto_second",
         columns: "k VARCHAR(9) NOT NULL PRIMARY KEY, id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT, UNIQUE KEY (id)",
-        values: &["k = 'k#' | ''", "id = NULL | 0 | #"],
+        values: &["k = 'k#' | ''", "id = DEFAULT | # + 5"],
         alter: "MODIFY v BIGINT NOT NULL, MODIFY id DECIMAL(20,0) NOT NULL",
         ..CASE
     },
     Case {
         name: "d_auto_widened",
         columns: "id SMALLINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, a INT",
-        values: &["id = NULL | # + 1", "a = #"],
+        values: &["id = DEFAULT | # + 1", "a = #"],
         alter: "CHANGE id nr BIGINT NOT NULL AUTO_INCREMENT",
         ..CASE
     },
@@ -228,7 +228,7 @@ const OPTIONS: &[Case] = &[
     Case {
         name: "d_functional",
         on: On::MySql,
-        columns: "id INT NOT NULL PRIMARY KEY, a VARCHAR(50), KEY low ((LOWER(a))), UNIQUE KEY ((id + 1))",
+        columns: "id INT NOT NULL PRIMARY KEY, a VARCHAR(50), KEY low ((LOWER(a))), KEY ((id + 1))",
         values: &["id = #", "a = 'K#' | NULL | 'É'"],
         alter: "ADD KEY up ((UPPER(a))), MODIFY v BIGINT",
         ..CASE

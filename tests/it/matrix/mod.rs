@@ -11,6 +11,8 @@ mod names;
 mod runner;
 mod texts;
 mod traffic;
+mod unique;
+mod values;
 
 pub use case::{CASE, Case, End, On};
 pub use runner::run;

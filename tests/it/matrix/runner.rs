@@ -111,23 +111,36 @@ async fn say(db: &mut Database, case: &Case, statements: &[&str]) {
 }
 
 /// Starts osc, held, and returns when changes came by the stream.
-async fn held(db: &Database, case: &Case) -> Running {
-    let table = case.table().to_owned();
-    let osc = Osc::alter(db, &table, case.alter).args(["--chunk-size", "10", "--threads", "1"]);
-    let mut running = osc.throttled().postponed().start();
-    blocking(move || {
+async fn held(db: &Database, case: &Case, traffic: &Traffic) -> Running {
+    let osc = Osc::alter(db, &case.argument(), case.alter).args(["--chunk-size", "10", "--threads", "1"]);
+    let running = osc.throttled().postponed().start();
+    until(running, traffic, |running| {
         running.until("changes by the stream", |e| e["event"] == "progress" && e["changes_seen"].as_u64() > Some(0));
-        running
     })
     .await
 }
 
-async fn ready(mut running: Running) -> Running {
-    blocking(move || {
+async fn ready(running: Running, traffic: &Traffic) -> Running {
+    let ready = |running: &mut Running| {
         running.until_phase("ready");
+    };
+    until(running, traffic, ready).await
+}
+
+/// Waits for what osc says, as long as the traffic has no trouble.
+async fn until(mut running: Running, traffic: &Traffic, wait: impl FnOnce(&mut Running) + Send + 'static) -> Running {
+    let pid = running.pid();
+    let waited = blocking(move || {
+        wait(&mut running);
         running
-    })
-    .await
+    });
+    tokio::select! {
+        running = waited => running,
+        trouble = traffic.trouble() => {
+            let _ = std::process::Command::new("kill").arg(pid.to_string()).status();
+            panic!("{trouble}");
+        }
+    }
 }
 
 async fn ended(running: Running) -> Report {
@@ -136,10 +149,10 @@ async fn ended(running: Running) -> Report {
 
 async fn twin(db: &mut Database, case: &'static Case) -> Value {
     let traffic = Traffic::start(db, case).await;
-    let running = held(db, case).await;
+    let running = held(db, case, &traffic).await;
     say(db, case, case.during).await;
     running.unthrottle();
-    let running = ready(running).await;
+    let running = ready(running, &traffic).await;
     say(db, case, case.late).await;
     traffic.more(AFTER_COPY).await;
     traffic.stop().await;
@@ -163,7 +176,7 @@ async fn twin(db: &mut Database, case: &'static Case) -> Value {
 
 async fn refused(db: &mut Database, case: &'static Case, parts: &[&str]) {
     let before = picture(db, case, "TRUE").await;
-    let osc = Osc::alter(db, case.table(), case.alter);
+    let osc = Osc::alter(db, &case.argument(), case.alter);
     let report = blocking(move || osc.run()).await.exited(3);
     said_all(&report, parts);
     assert_eq!(before, picture(db, case, "TRUE").await, "the table is not as it was");
@@ -172,12 +185,12 @@ async fn refused(db: &mut Database, case: &'static Case, parts: &[&str]) {
 /// Rows with `id` from 100000 on are not the traffic's: they must be as they were.
 async fn failed(db: &mut Database, case: &'static Case, parts: &[&str]) {
     let traffic = Traffic::start(db, case).await;
-    let running = held(db, case).await;
+    let running = held(db, case, &traffic).await;
     say(db, case, case.during).await;
     let before = picture(db, case, "id >= 100000").await;
     let untouched = case.late.is_empty();
     running.unthrottle();
-    let running = if case.late.is_empty() { running } else { ready(running).await };
+    let running = if case.late.is_empty() { running } else { ready(running, &traffic).await };
     say(db, case, case.late).await;
     let report = ended(running).await.exited(1);
     traffic.stop().await;

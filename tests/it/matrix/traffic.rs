@@ -10,7 +10,7 @@ use mysql_async::prelude::Queryable;
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use super::case::Case;
@@ -28,6 +28,7 @@ pub struct Traffic {
     stop: Arc<AtomicBool>,
     changes: Arc<Semaphore>,
     writers: Vec<JoinHandle<()>>,
+    trouble: watch::Receiver<String>,
 }
 
 /// A column and the values it may get.
@@ -43,6 +44,7 @@ struct Writer {
     swaps: &'static str,
     random: SmallRng,
     changes: Arc<Semaphore>,
+    trouble: watch::Sender<String>,
 }
 
 fn columns(case: &Case) -> Vec<Column> {
@@ -102,6 +104,7 @@ impl Traffic {
     pub async fn start(db: &Database, case: &'static Case) -> Traffic {
         let (stop, changes) = (Arc::new(AtomicBool::new(false)), Arc::new(Semaphore::new(0)));
         let mut writers = Vec::new();
+        let (tell, trouble) = watch::channel(String::new());
         for number in 0..CONNECTIONS {
             let mut writer = Writer {
                 conn: connect(db, case).await,
@@ -110,6 +113,7 @@ impl Traffic {
                 swaps: case.swaps,
                 random: SmallRng::seed_from_u64(100 + number),
                 changes: changes.clone(),
+                trouble: tell.clone(),
             };
             let stop = stop.clone();
             writers.push(tokio::spawn(async move {
@@ -119,7 +123,17 @@ impl Traffic {
                 }
             }));
         }
-        Traffic { stop, changes, writers }
+        Traffic { stop, changes, writers, trouble }
+    }
+
+    /// Waits for a statement of the application to fail, and tells which.
+    pub async fn trouble(&self) -> String {
+        let mut trouble = self.trouble.clone();
+        let told = trouble.wait_for(|told| !told.is_empty()).await.map(|told| told.clone());
+        match told {
+            Ok(told) => told,
+            Err(_) => std::future::pending().await,
+        }
     }
 
     /// Waits until some more rows were changed.
@@ -165,7 +179,8 @@ impl Writer {
 
     fn any_change(&mut self) -> String {
         let (table, key) = (&self.table, self.columns[0].name);
-        let first = pick(&self.columns[0], &mut self.random);
+        let first = pick(&self.columns[0], &mut self.random).replace("DEFAULT", "#");
+        let first = numbered(&first, &mut self.random);
         match self.random.random_range(0..10) {
             0..3 => {
                 let values = self.columns.iter().map(|c| pick(c, &mut self.random)).collect::<Vec<_>>().join(", ");
@@ -174,8 +189,10 @@ impl Writer {
             3..8 => {
                 let mut sets = Vec::new();
                 for column in &self.columns {
-                    if self.random.random_bool(0.5) {
-                        sets.push(format!("{} = {}", column.name, pick(column, &mut self.random)));
+                    let value = pick(column, &mut self.random);
+                    // DEFAULT is for inserts: the next number.
+                    if self.random.random_bool(0.5) && value != "DEFAULT" {
+                        sets.push(format!("{} = {value}", column.name));
                     }
                 }
                 if sets.is_empty() {
@@ -237,7 +254,11 @@ impl Writer {
                 true
             }
             Err(mysql_async::Error::Server(error)) if matches!(error.code, 1062 | 1205 | 1213 | 1020) => false,
-            Err(error) => panic!("the application's statement failed: {sql}: {error}"),
+            Err(error) => {
+                let told = format!("the application's statement failed: {sql}: {error}");
+                self.trouble.send_replace(told.clone());
+                panic!("{told}");
+            }
         }
     }
 }

@@ -172,16 +172,26 @@ impl MySqlFence {
         }
     }
 
-    /// The shadow goes on counting where the table is.
+    /// The shadow goes on counting where the table is, or where the ALTER says.
     async fn carry_auto_increment(&mut self) -> Result<()> {
+        if !self.counts {
+            return Ok(());
+        }
         let names = self.rewrite.names.clone();
-        let (_, source) = catalog::definition(&mut self.session, &names.original).await?;
-        let Some(wanted) = source.max(self.auto_increment) else { return Ok(()) };
-        match catalog::definition(&mut self.session, &names.shadow).await? {
-            (_, shadow) if shadow.unwrap_or(1) < wanted && self.counts => {
-                self.session.exec(&format!("ALTER TABLE {} AUTO_INCREMENT = {wanted}", names.shadow)).await.map(drop)
+        let wanted = match self.auto_increment {
+            // The server takes no less than one more than the highest number there is: not what the counter was.
+            Some(asked) => Some(asked),
+            None => {
+                let (_, source) = catalog::definition(&mut self.session, &names.original).await?;
+                let (_, shadow) = catalog::definition(&mut self.session, &names.shadow).await?;
+                source.filter(|source| shadow.unwrap_or(1) < *source)
             }
-            _ => Ok(()),
+        };
+        match wanted {
+            Some(next) => {
+                self.session.exec(&format!("ALTER TABLE {} AUTO_INCREMENT = {next}", names.shadow)).await.map(drop)
+            }
+            None => Ok(()),
         }
     }
 }
