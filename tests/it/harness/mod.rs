@@ -8,6 +8,6 @@ pub mod twin;
 #[allow(unused_imports)]
 pub use database::Database;
 #[allow(unused_imports)]
-pub use osc::{Osc, Report, Running};
+pub use osc::{Osc, Paused, Report, Running};
 #[allow(unused_imports)]
 pub use server::{Kind, OwnServer, Server};

@@ -17,6 +17,7 @@ const HUNG: Duration = Duration::from_secs(300);
 pub struct Osc {
     command: Command,
     dir: PathBuf,
+    failpoints: Vec<String>,
 }
 
 /// What a run printed and how it ended.
@@ -38,6 +39,22 @@ pub struct Running {
     pub postpone: PathBuf,
     /// While this file exists the run holds.
     pub throttle: PathBuf,
+    dir: PathBuf,
+}
+
+/// A run that stands at a failpoint.
+#[derive(Debug)]
+pub struct Paused {
+    file: PathBuf,
+    /// The server's numbers of the connections that take part there.
+    pub ids: Vec<u32>,
+}
+
+impl Paused {
+    /// Lets the run go on.
+    pub fn go(self) {
+        std::fs::remove_file(&self.file).expect("the run is paused");
+    }
 }
 
 impl Osc {
@@ -54,7 +71,7 @@ impl Osc {
             .env("DATABASE_URL", database.osc_url())
             .env("OSC_PASSWORD", "osc-secret")
             .stdin(Stdio::null());
-        Osc { command, dir }
+        Osc { command, dir, failpoints: Vec::new() }
     }
 
     pub fn alter(database: &Database, table: &str, alter: &str) -> Osc {
@@ -87,6 +104,15 @@ impl Osc {
         self
     }
 
+    /// The run stops at this place of `docs/failpoints.md` until [`Paused::go`].
+    pub fn pause_at(mut self, place: &str) -> Osc {
+        let file = self.dir.join(format!("at-{place}"));
+        let _ = std::fs::remove_file(&file);
+        self.failpoints.push(format!("{place}=pause:{}", file.display()));
+        self.command.env("OSC_FAILPOINT", self.failpoints.join(";"));
+        self
+    }
+
     pub fn start(mut self) -> Running {
         let mut child = self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("osc starts");
         let (send, lines) = mpsc::channel();
@@ -112,6 +138,7 @@ impl Osc {
             stderr: Some(stderr),
             postpone: self.dir.join("postpone"),
             throttle: self.dir.join("throttle"),
+            dir: self.dir,
         }
     }
 
@@ -151,6 +178,23 @@ impl Running {
     /// Waits until a progress event shows this phase.
     pub fn until_phase(&mut self, phase: &str) -> Value {
         self.until(phase, |e| e["event"] == "progress" && e["phase"] == phase)
+    }
+
+    /// Waits until the run stands at a failpoint.
+    pub fn until_paused(&mut self, place: &str) -> Paused {
+        let file = self.dir.join(format!("at-{place}"));
+        let end = Instant::now() + HUNG;
+        while !file.exists() {
+            let ended = self.child.try_wait().expect("osc can be asked");
+            if ended.is_some() || Instant::now() > end {
+                let _ = self.child.kill();
+                let stderr = self.stderr.take().and_then(|t| t.join().ok()).unwrap_or_default();
+                panic!("osc did not come by {place} ({ended:?}).\n{stderr}");
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let text = std::fs::read_to_string(&file).expect("the file is whole when it is there");
+        Paused { file, ids: text.split_whitespace().map(|id| id.parse().expect("a number")).collect() }
     }
 
     /// Lets a postponed cutover go.

@@ -33,6 +33,7 @@ use super::session::{Session, code};
 use super::source::MySqlSource;
 use crate::engine::{Fence, Patience, Swapped};
 use crate::error::{Error, Kind, Result};
+use crate::failpoint;
 use crate::model::{Key, Rows};
 
 pub use two_sessions::{SENTRY, remove_sentry, sentry_statement};
@@ -120,7 +121,9 @@ pub async fn lock(source: &MySqlSource, patience: Patience) -> Result<MySqlFence
     }
     // Statements of the final sync are transactions of their own under the table locks: START
     // TRANSACTION would release the locks.
+    let ids = [session.id, other.id];
     let id = session.id;
+    failpoint::hit("before-lock", &ids).await;
     let statement = lock_statement(names, session.flavor);
     let granted = {
         let waiting = session.exec(&statement);
@@ -141,7 +144,9 @@ pub async fn lock(source: &MySqlSource, patience: Patience) -> Result<MySqlFence
     if let Ok(result) = granted {
         result?;
     }
+    let granted = Instant::now();
     let watchdog = Watchdog::arm(source.address.clone(), id, patience.hold);
+    failpoint::hit("lock-granted", &ids).await;
     Ok(MySqlFence {
         session,
         other,
@@ -151,7 +156,7 @@ pub async fn lock(source: &MySqlSource, patience: Patience) -> Result<MySqlFence
         fingerprint: source.fingerprint.clone(),
         auto_increment: source.auto_increment,
         counts: source.counts,
-        granted: Instant::now(),
+        granted,
         watchdog,
     })
 }
@@ -188,9 +193,14 @@ impl MySqlFence {
 
 impl Fence for MySqlFence {
     async fn sync(&mut self, keys: &[Key]) -> Result<()> {
+        let ids = [self.session.id, self.other.id];
+        failpoint::hit("drained", &ids).await;
         self.undisturbed().await?;
         for keys in keys.chunks(BATCH) {
             self.session.exec_long(&self.rewrite.delete(Rows::Keys(keys))?).await?;
+        }
+        if !keys.is_empty() {
+            failpoint::hit("final-sync", &ids).await;
         }
         for keys in keys.chunks(BATCH) {
             let insert = self.rewrite.insert(&self.rewrite.names.shadow, Rows::Keys(keys))?;
@@ -205,7 +215,9 @@ impl Fence for MySqlFence {
                 });
             }
         }
-        self.carry_auto_increment().await
+        self.carry_auto_increment().await?;
+        failpoint::hit("synced", &ids).await;
+        Ok(())
     }
 
     async fn swap(mut self) -> Result<Swapped> {
@@ -215,7 +227,7 @@ impl Fence for MySqlFence {
         let swapped = if self.session.flavor.is_mariadb() {
             two_sessions::rename(&mut self.session, &mut self.other, &self.rewrite.names, &rename).await
         } else {
-            one_session::rename(&mut self.session, &rename).await
+            one_session::rename(&mut self.session, &rename, self.other.id).await
         };
         let held = granted.elapsed();
         match swapped {

@@ -1,0 +1,204 @@
+//! The lock's holder, the renaming session and the process itself killed at every step.
+//!
+//! Before each kill some rows are committed that osc has not synced, while it stands before the lock: a
+//! swap without the final sync would lose them, and the ledger would show it.
+
+use std::time::{Duration, Instant};
+
+use mysql_async::prelude::Queryable;
+use tokio::task::block_in_place;
+
+use super::{ADD, alive, has_extra, more_rows, of_osc, shop, until, until_gone, writers};
+use crate::harness::{Database, Kind, Osc, Report, Server};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kill {
+    /// The connection that takes, or holds, the lock.
+    Holder,
+    /// MariaDB's second connection.
+    Renamer,
+    /// kill -9; then the same command again.
+    Process,
+}
+
+/// How a step is reached, and whether the tables are swapped after the kill.
+struct Step {
+    place: &'static str,
+    on: &'static [Kind],
+    /// After the holder's, the renamer's and the process's death.
+    swapped: [Option<bool>; 3],
+}
+
+const ALL: &[Kind] = &[Kind::MySql, Kind::MariaDb];
+const MARIADB: &[Kind] = &[Kind::MariaDb];
+const NOT: [Option<bool>; 3] = [Some(false), Some(false), Some(false)];
+
+/// None: there is nothing of the sort to kill any more.
+const STEPS: [Step; 10] = [
+    Step { place: "before-lock", on: ALL, swapped: NOT },
+    Step { place: WAITING, on: ALL, swapped: NOT },
+    Step { place: "lock-granted", on: ALL, swapped: NOT },
+    Step { place: "drained", on: ALL, swapped: NOT },
+    Step { place: "final-sync", on: ALL, swapped: NOT },
+    Step { place: "synced", on: ALL, swapped: NOT },
+    Step { place: "rename-queued", on: MARIADB, swapped: NOT },
+    // The holder's death lets the RENAME through, and all is synced; kill -9 ends both in either order.
+    Step { place: "sentry-dropped", on: MARIADB, swapped: [Some(true), Some(false), None] },
+    Step { place: "renamed", on: ALL, swapped: [Some(true), Some(true), Some(true)] },
+    Step { place: "before-tidy", on: ALL, swapped: [None, None, Some(true)] },
+];
+
+/// Not a failpoint: LOCK TABLES waits behind a transaction of the test's.
+const WAITING: &str = "lock-waiting";
+
+async fn killed(kind: Kind, kill: Kill) {
+    let server = Server::shared(kind);
+    let name = format!("kill_{kill:?}").to_lowercase();
+    let mut outcomes = Vec::new();
+    for step in STEPS.iter().filter(|s| s.on.contains(&kind)) {
+        let has_target = match kill {
+            Kill::Holder => step.swapped[0].is_some(),
+            Kill::Renamer => kind.is_mariadb() && step.swapped[1].is_some(),
+            Kill::Process => true,
+        };
+        if !has_target {
+            continue;
+        }
+        let began = Instant::now();
+        let mut db = shop(&server, &name, 1500).await;
+        let swapped = at(&mut db, step, kill).await;
+        outcomes.push(format!("{} {swapped} ({:.1} s)", step.place, began.elapsed().as_secs_f64()));
+    }
+    println!("{} {kill:?} killed, swapped then: {}", kind.name(), outcomes.join(", "));
+}
+
+/// One run, killed at one step, up to its good end; whether it was swapped after the kill.
+async fn at(db: &mut Database, step: &Step, kill: Kill) -> bool {
+    let what = format!("{kill:?} killed at {}", step.place);
+    let traffic = writers(db).await;
+    more_rows(&traffic, 50).await;
+    let waiting = step.place == WAITING;
+    // A transaction that the lock has to wait for; after the lock is asked for nobody gets in.
+    let mut open = db.app().await;
+    if waiting {
+        open.query_drop("START TRANSACTION").await.expect("a transaction");
+        let _: Option<u64> = open.query_first("SELECT COUNT(*) FROM orders WHERE id = 1").await.expect("a read");
+    }
+    let command = |db: &Database| Osc::alter(db, "orders", ADD).args(["--cut-over-lock-timeout-ms", "20000"]);
+    let mut osc = command(db).pause_at("before-lock");
+    if !waiting && step.place != "before-lock" {
+        osc = osc.pause_at(step.place);
+    }
+    let mut running = osc.start();
+    let before = block_in_place(|| running.until_paused("before-lock"));
+    let ids = before.ids.clone();
+    more_rows(&traffic, 50).await;
+    let paused = if waiting {
+        before.go();
+        until_lock_waits(db, ids[0]).await;
+        None
+    } else if step.place == "before-lock" {
+        Some(before)
+    } else {
+        before.go();
+        let paused = block_in_place(|| running.until_paused(step.place));
+        assert!(paused.ids.is_empty() || paused.ids == ids, "{what}: another attempt");
+        Some(paused)
+    };
+
+    let gone = match kill {
+        Kill::Holder => vec![ids[0]],
+        Kill::Renamer => vec![ids[1]],
+        Kill::Process => of_osc(db).await,
+    };
+    assert_eq!(alive(db, &gone).await.len(), gone.len(), "{what}: a live one");
+    let mut dead = None;
+    if kill == Kill::Process {
+        running.signal("-KILL");
+        let report = block_in_place(|| running.wait());
+        assert_eq!(report.exit, -1, "{what}: {}", report.stderr);
+    } else {
+        db.run(&[&format!("KILL CONNECTION {}", gone[0])]).await;
+        dead = Some(running);
+    }
+    let killed_at = Instant::now();
+    until_gone(db, &gone).await;
+    let renaming =
+        format!("SELECT COUNT(*) FROM information_schema.processlist WHERE id = {} AND info LIKE 'RENAME%'", ids[1]);
+    if kill == Kill::Holder {
+        until("the RENAME ends", async || db.one::<u64>(&renaming).await == 0).await;
+    }
+    let took = killed_at.elapsed();
+    assert!(took < Duration::from_secs(3), "{what}: the sessions lived on for {took:?}");
+
+    let swapped = has_extra(db).await.unwrap_or_else(|| panic!("{what}: there is no orders"));
+    if let Some(expected) = step.swapped[kill as usize] {
+        assert_eq!(swapped, expected, "{what}: swapped");
+    }
+    let tables = db.tables().await;
+    assert_eq!(tables.iter().any(|t| t == "orders_osc_new"), !swapped, "{what}: {tables:?}");
+    open.query_drop("COMMIT").await.expect("the transaction ends");
+    if let Some(paused) = paused.filter(|_| dead.is_some()) {
+        paused.go();
+    }
+    let report = block_in_place(|| match dead {
+        Some(running) => running.wait(),
+        None => command(db).run(),
+    });
+    let report = report.exited(0);
+    traffic.stamp("swapped");
+    judge(db, kill, swapped, &report, &what);
+    more_rows(&traffic, 50).await;
+    let ledger = traffic.stop().await;
+    let old = ledger.verify_old(&db.app_url(), "orders_osc_old", "swapped").await.expect("the old table is read");
+    let verdict = ledger.verify(&db.app_url(), "orders").await.expect("the table is read").with_old(old);
+    assert!(verdict.is_clean(), "{what}: {verdict}");
+    assert_eq!(has_extra(db).await, Some(true), "{what}");
+    assert_eq!(db.tables().await, ["orders", "orders_osc_old"], "{what}: nothing else is left behind");
+    swapped
+}
+
+async fn until_lock_waits(db: &mut Database, id: u32) {
+    let sql = format!(
+        "SELECT COUNT(*) FROM information_schema.processlist WHERE id = {id} AND info LIKE 'LOCK TABLES%' \
+         AND state = 'Waiting for table metadata lock'"
+    );
+    until("LOCK TABLES waits", async || db.one::<u64>(&sql).await == 1).await;
+}
+
+/// What the run that ended well must have said.
+fn judge(db: &Database, kill: Kill, swapped: bool, report: &Report, what: &str) {
+    let summary = report.event("summary");
+    assert_eq!(summary["outcome"], "swapped", "{what} in {}", db.name);
+    if kill == Kill::Process {
+        assert_eq!(summary["resumed"], true, "{what}: {summary}");
+        assert_eq!(summary["rows_copied_now"], 0, "{what}: all was copied before the kill: {summary}");
+    } else if !swapped {
+        assert!(summary["cutover_attempts"].as_u64() >= Some(2), "{what}: {summary}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn the_lock_holder_killed_at_every_step_on_mysql() {
+    killed(Kind::MySql, Kill::Holder).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn the_lock_holder_killed_at_every_step_on_mariadb() {
+    killed(Kind::MariaDb, Kill::Holder).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn the_renaming_session_killed_at_every_step_on_mariadb() {
+    killed(Kind::MariaDb, Kill::Renamer).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn osc_killed_at_every_step_and_started_again_on_mysql() {
+    killed(Kind::MySql, Kill::Process).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn osc_killed_at_every_step_and_started_again_on_mariadb() {
+    killed(Kind::MariaDb, Kill::Process).await;
+}
