@@ -306,12 +306,11 @@ impl Decoder {
     fn xa_prepare(&mut self, data: &[u8]) -> Result<()> {
         let one_phase = Bytes(data).uint(1)? != 0;
         let before = self.track.boundary().clone();
-        if !one_phase {
-            if let Group::Xa { xid, keys, changes } = std::mem::replace(&mut self.group, Group::None) {
-                if !keys.is_empty() {
-                    self.prepared.add(xid, keys, changes, before);
-                }
-            }
+        if !one_phase
+            && let Group::Xa { xid, keys, changes } = std::mem::replace(&mut self.group, Group::None)
+            && !keys.is_empty()
+        {
+            self.prepared.add(xid, keys, changes, before);
         }
         self.commit();
         Ok(())

@@ -9,6 +9,7 @@
 use std::rc::Rc;
 
 use super::conflict;
+use super::connect::Address;
 use super::key::{KeySpec, Side};
 use super::lanes::Lanes;
 use super::names::Names;
@@ -32,6 +33,8 @@ pub struct Rewrite {
     pub columns: Vec<(Ident, String)>,
     /// The shadow's unique keys but the one that carries the copy.
     pub unique: Vec<Unique>,
+    /// Dates are copied as they are, whatever the server's sql_mode says of them.
+    pub any_date: bool,
 }
 
 /// A unique key of the shadow that rows may collide under.
@@ -60,8 +63,18 @@ impl Rewrite {
             names: Rc::new(names),
             columns: shadow.columns.iter().map(|c| (c.column.clone(), c.expression.clone())).collect(),
             unique: unique.collect(),
+            any_date: shadow.dates_stay,
             key,
         }
+    }
+
+    /// A session that reads rows of the source and writes them to the shadow.
+    pub async fn session(&self, address: &Address) -> Result<Session> {
+        let mut session = Session::open(address).await?;
+        if self.any_date {
+            session.allow_any_date().await?;
+        }
+        Ok(session)
     }
 
     pub fn insert_columns(&self) -> String {

@@ -10,10 +10,8 @@
 //! so the copy begins only when those have ended.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use rand::Rng;
-use tokio::time::Instant;
 
 use super::alter::{Alter, Dialect};
 use super::binlog::position::describe;
@@ -42,8 +40,6 @@ use crate::plan::Plan;
 /// What one chunk's transaction may write: its rows go into the binlog in one piece, and the application's
 /// commits wait for that piece.
 const CHUNK_BYTES: u64 = 8 << 20;
-/// How long prepared XA transactions of before the run may take to end.
-const XA_WAIT: Duration = Duration::from_secs(10);
 
 /// Which change, where.
 #[derive(Debug, Clone)]
@@ -210,7 +206,7 @@ impl Prepared {
         )
         .await?;
         if checkpoint.is_none() {
-            wait_for_prepared(&mut session).await?;
+            preflight::xa::wait(&mut session).await?;
         }
         let per_row = facts.table.data_bytes / facts.table.rows.max(1);
         settings.chunk_rows_most = (CHUNK_BYTES / per_row.max(1)).clamp(1, settings.chunk_rows_most);
@@ -219,7 +215,7 @@ impl Prepared {
             settings.appliers = 1;
         }
         let store = settings.copiers + settings.appliers;
-        let lanes = Lanes::new(request.address.clone(), rewrite.names.clone(), store + 1, life, epoch);
+        let lanes = Lanes::new(request.address.clone(), rewrite.clone(), store + 1, life, epoch);
         let mirror = MySqlMirror::new(rewrite.clone(), lanes, Lane(store));
         let started_at = describe(&position);
         let source = MySqlSource::new(
@@ -271,23 +267,6 @@ fn same_run(record: &RunRecord, request: &Request, facts: &Facts) -> Result<()> 
     }
     if record.fingerprint != facts.table.fingerprint {
         return refuse("The table's definition changed since the run was interrupted.".to_owned());
-    }
-    Ok(())
-}
-
-async fn wait_for_prepared(session: &mut Session) -> Result<()> {
-    let old = preflight::prepared_xa(session).await?;
-    let until = Instant::now() + XA_WAIT;
-    let mut left = old.clone();
-    while !left.is_empty() {
-        if Instant::now() > until {
-            return Err(Error::refused(format!("Prepared XA transactions are open: {}.", left.join(", ")))
-                .table("The table is unchanged.")
-                .todo("Commit or roll them back (XA RECOVER lists them), and run the same command again."));
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        let now = preflight::prepared_xa(session).await?;
-        left.retain(|xid| now.contains(xid));
     }
     Ok(())
 }

@@ -57,6 +57,17 @@ impl Session {
         Ok(session)
     }
 
+    /// Lets values that are no dates, or zero dates, through as they are: for sessions that copy a table
+    /// whose ALTER makes no dates out of other values.
+    pub async fn allow_any_date(&mut self) -> Result<()> {
+        self.exec(
+            "SET SESSION sql_mode = CONCAT(REPLACE(REPLACE(@@SESSION.sql_mode, 'NO_ZERO_DATE', ''), \
+             'NO_ZERO_IN_DATE', ''), ',ALLOW_INVALID_DATES')",
+        )
+        .await
+        .map(drop)
+    }
+
     /// Runs a statement; returns the number of affected rows.
     pub async fn exec(&mut self, sql: &str) -> Result<u64> {
         deadline(QUICK, self.exec_long(sql)).await

@@ -167,7 +167,14 @@ impl View<'_> {
 
     /// Whether any name from here on can be our table's.
     fn ours_anywhere(&self, from: usize) -> bool {
-        (from..self.tokens.len()).any(|at| !(at > 0 && self.symbol(at - 1, b'.')) && self.ours_at(at))
+        (from..self.tokens.len()).any(|at| match self.symbol(at, b'.') {
+            // `.name`, as old clients write it, has no database before its dot.
+            true => {
+                matches!(self.word(at.saturating_sub(1)).as_str(), "TABLE" | "TABLES" | "EXISTS" | "TO" | "TRUNCATE")
+                    && self.ours_at(at)
+            }
+            false => !(at > 0 && self.symbol(at - 1, b'.')) && self.ours_at(at),
+        })
     }
 
     /// The first place from `from` on that holds the word.

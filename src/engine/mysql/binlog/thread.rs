@@ -206,10 +206,10 @@ impl Reader {
             }
             if kind == 15 {
                 // The place was found: the server has begun to send.
-                if let Some(ready) = ready.take() {
-                    if ready.send(Ok(())).is_err() {
-                        return End::Stopped;
-                    }
+                if let Some(ready) = ready.take()
+                    && ready.send(Ok(())).is_err()
+                {
+                    return End::Stopped;
                 }
             }
             if self.decoder.waiting_since().is_some_and(|since| since.elapsed() >= LINGER) {

@@ -114,7 +114,7 @@ pub fn statements(names: &Names, flavor: Flavor) -> Vec<String> {
 /// Takes the lock.
 pub async fn lock(source: &MySqlSource, patience: Patience) -> Result<MySqlFence> {
     let names = &source.rewrite.names;
-    let mut session = Session::open(&source.address).await?;
+    let mut session = source.rewrite.session(&source.address).await?;
     let mut other = Session::open(&source.address).await?;
     if session.flavor.is_mariadb() {
         two_sessions::put_sentry(&mut other, names).await?;

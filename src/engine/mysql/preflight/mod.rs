@@ -16,7 +16,7 @@ mod problems;
 pub mod server;
 mod table;
 mod variables;
-mod xa;
+pub mod xa;
 
 use super::catalog::TableInfo;
 use super::flavor::Flavor;
@@ -49,6 +49,13 @@ pub struct Facts {
     pub table: TableInfo,
     /// Sentences for the plan.
     pub hints: Vec<String>,
+}
+
+impl Facts {
+    /// Whether a value that does not fit its column is an error rather than cut.
+    pub fn strict(&self) -> bool {
+        self.sql_mode.split(',').any(|flag| flag == "STRICT_TRANS_TABLES" || flag == "STRICT_ALL_TABLES")
+    }
 }
 
 /// Looks at the server, the account and the table. `resuming` says that the run whose tables are there

@@ -42,8 +42,8 @@ fn xid(format: i64, gtrid: usize, data: &[u8]) -> String {
     }
 }
 
-/// Refuses what stays prepared.
-pub async fn check(session: &mut Session, problems: &mut Problems) -> Result<()> {
+/// Those that are prepared now and stay so for longer than is usual.
+async fn lasting(session: &mut Session) -> Result<Vec<String>> {
     let until = Instant::now() + PATIENCE;
     let mut left = prepared_xa(session).await?;
     while !left.is_empty() && Instant::now() < until {
@@ -51,6 +51,19 @@ pub async fn check(session: &mut Session, problems: &mut Problems) -> Result<()>
         let now = prepared_xa(session).await?;
         left.retain(|xid| now.contains(xid));
     }
+    Ok(left)
+}
+
+/// Waits until all that are prepared now have ended, or refuses.
+pub async fn wait(session: &mut Session) -> Result<()> {
+    let mut problems = Problems::default();
+    check(session, &mut problems).await?;
+    problems.none_but(())
+}
+
+/// Refuses what stays prepared.
+pub async fn check(session: &mut Session, problems: &mut Problems) -> Result<()> {
+    let left = lasting(session).await?;
     let Some(first) = left.first() else { return Ok(()) };
     let named = left.iter().take(NAMED).cloned().collect::<Vec<_>>().join(" and ");
     let more = left.len().saturating_sub(NAMED);

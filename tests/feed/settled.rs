@@ -1,0 +1,1 @@
+//! A key comes only when a new read sees its change.
