@@ -102,8 +102,13 @@ impl Prepared {
             names: names.clone(),
             flavor: session.flavor,
         };
-        if earlier.is_some() && outcome::is_swapped(&mut session, &names).await? {
-            return Ok(Look::SwappedBefore(finish(&session)));
+        if let Some(record) = &earlier {
+            outcome::settled(&mut session).await?;
+            if outcome::is_swapped(&mut session, &names).await?
+                || outcome::is_swapped_and_dropped(&mut session, &names, &record.fingerprint).await?
+            {
+                return Ok(Look::SwappedBefore(finish(&session)));
+            }
         }
         let facts = preflight::check(&mut session, &names, earlier.is_some()).await?;
         let dialect = Dialect::of(&mut session).await?;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use mysql_async::prelude::Queryable;
 use tokio::task::block_in_place;
 
-use super::{ADD, alive, has_extra, more_rows, of_osc, shop, until, until_gone, writers};
+use super::{ADD, alive, doing, has_extra, more_rows, of_osc, shop, state, until, until_gone, writers};
 use crate::harness::{Database, Kind, Osc, Report, Server};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,8 +52,8 @@ const STEPS: [Step; 10] = [
 const WAITING: &str = "lock-waiting";
 
 async fn killed(kind: Kind, kill: Kill) {
-    let server = Server::shared(kind);
     let name = format!("kill_{kill:?}").to_lowercase();
+    let server = Server::own(kind, &name.replace('_', "-"), &[]);
     let mut outcomes = Vec::new();
     for step in STEPS.iter().filter(|s| s.on.contains(&kind)) {
         let has_target = match kill {
@@ -95,7 +95,9 @@ async fn at(db: &mut Database, step: &Step, kill: Kill) -> bool {
     more_rows(&traffic, 50).await;
     let paused = if waiting {
         before.go();
-        until_lock_waits(db, ids[0]).await;
+        let id = ids[0];
+        until("LOCK TABLES", async || doing(db, id).await.starts_with("LOCK TABLES")).await;
+        until("LOCK TABLES waits", async || state(db, id).await == "Waiting for table metadata lock").await;
         None
     } else if step.place == "before-lock" {
         Some(before)
@@ -123,10 +125,8 @@ async fn at(db: &mut Database, step: &Step, kill: Kill) -> bool {
     }
     let killed_at = Instant::now();
     until_gone(db, &gone).await;
-    let renaming =
-        format!("SELECT COUNT(*) FROM information_schema.processlist WHERE id = {} AND info LIKE 'RENAME%'", ids[1]);
     if kill == Kill::Holder {
-        until("the RENAME ends", async || db.one::<u64>(&renaming).await == 0).await;
+        until("the RENAME ends", async || !doing(db, ids[1]).await.starts_with("RENAME")).await;
     }
     let took = killed_at.elapsed();
     assert!(took < Duration::from_secs(3), "{what}: the sessions lived on for {took:?}");
@@ -156,14 +156,6 @@ async fn at(db: &mut Database, step: &Step, kill: Kill) -> bool {
     assert_eq!(has_extra(db).await, Some(true), "{what}");
     assert_eq!(db.tables().await, ["orders", "orders_osc_old"], "{what}: nothing else is left behind");
     swapped
-}
-
-async fn until_lock_waits(db: &mut Database, id: u32) {
-    let sql = format!(
-        "SELECT COUNT(*) FROM information_schema.processlist WHERE id = {id} AND info LIKE 'LOCK TABLES%' \
-         AND state = 'Waiting for table metadata lock'"
-    );
-    until("LOCK TABLES waits", async || db.one::<u64>(&sql).await == 1).await;
 }
 
 /// What the run that ended well must have said.

@@ -10,7 +10,7 @@ const ALLOWED_MS: f64 = 250.0;
 
 async fn cutovers(kind: Kind) {
     let count = if std::env::var_os("OSC_TEST_FULL").is_some() { 50 } else { 15 };
-    let server = Server::shared(kind);
+    let server = Server::own(kind, "cutovers", &[]);
     let mut db = shop(&server, "cutovers", 3000).await;
     let traffic = writers(&db).await;
     more_rows(&traffic, 600).await;

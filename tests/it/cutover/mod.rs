@@ -69,3 +69,20 @@ pub async fn of_osc(db: &mut Database) -> Vec<u32> {
     let sql = format!("SELECT id FROM information_schema.processlist WHERE user = 'osc_{}'", db.name);
     db.admin.query(sql).await.expect("the processlist")
 }
+
+/// The statement that a connection is at.
+pub async fn doing(db: &mut Database, id: u32) -> String {
+    of_connection(db, id, "info").await
+}
+
+/// The state that the server says a connection is in.
+pub async fn state(db: &mut Database, id: u32) -> String {
+    of_connection(db, id, "state").await
+}
+
+async fn of_connection(db: &mut Database, id: u32, column: &str) -> String {
+    // MySQL's information_schema fails on any session whose statement has an emoji in it (error 3854).
+    let from = if db.server.kind.is_mariadb() { "information_schema" } else { "performance_schema" };
+    let sql = format!("SELECT IFNULL({column}, '') FROM {from}.processlist WHERE id = {id}");
+    db.admin.query_first(sql).await.expect("the processlist").unwrap_or_default()
+}

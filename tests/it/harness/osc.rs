@@ -248,3 +248,18 @@ impl Report {
         self.stderr.contains(part) || self.events.iter().any(|e| e.to_string().contains(part))
     }
 }
+
+/// A test that fails leaves no osc behind, and shows what it said.
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+        if let Some(stderr) = self.stderr.take().and_then(|t| t.join().ok())
+            && std::thread::panicking()
+        {
+            eprintln!("osc said:\n{stderr}");
+        }
+    }
+}

@@ -124,26 +124,30 @@ pub async fn lock(source: &MySqlSource, patience: Patience) -> Result<MySqlFence
     let ids = [session.id, other.id];
     let id = session.id;
     failpoint::hit("before-lock", &ids).await;
+    // Whatever becomes of this process (stopped, cut off from the server): the server itself ends the
+    // wait for the lock, and a session that holds it and says nothing.
+    let (wait, hold) = (patience.lock_wait.as_secs() + 1, patience.hold.as_secs() + 1);
+    session.exec(&format!("SET SESSION lock_wait_timeout = {wait}, wait_timeout = {hold}")).await?;
     let statement = lock_statement(names, session.flavor);
     let granted = {
         let waiting = session.exec(&statement);
         tokio::pin!(waiting);
         let granted = tokio::time::timeout(patience.lock_wait, &mut waiting).await;
         if granted.is_err() {
-            let blockers = blockers::name(&mut other, &names.original).await;
+            // First of all: the application waits.
             let _ = other.exec(&format!("KILL QUERY {id}")).await;
             // Whether the kill or the grant came first: the session is closed, and with it the lock.
             let _ = tokio::time::timeout(Duration::from_secs(10), waiting).await;
-            return Err(Error::transient(format!(
-                "The table could not be locked within {} ms{blockers}.",
-                patience.lock_wait.as_millis()
-            )));
         }
         granted
     };
-    if let Ok(result) = granted {
-        result?;
-    }
+    let Ok(granted) = granted else {
+        drop(session);
+        let blockers = blockers::name(&mut other, &names.original).await;
+        let limit = patience.lock_wait.as_millis();
+        return Err(Error::transient(format!("The table could not be locked within {limit} ms{blockers}.")));
+    };
+    granted?;
     let granted = Instant::now();
     let watchdog = Watchdog::arm(source.address.clone(), id, patience.hold);
     failpoint::hit("lock-granted", &ids).await;

@@ -90,13 +90,14 @@ pub async fn rename(holder: &mut Session, renamer: &mut Session, names: &Names, 
 
 /// Waits until the server says that the RENAME waits for a table lock.
 async fn wait_until_queued(holder: &mut Session, id: u32, rename: &str) -> Result<()> {
-    let sql = format!("SELECT state, info FROM information_schema.processlist WHERE id = {id}");
+    // The other column, INFO, has no characters of four bytes.
+    let sql = format!("SELECT state, info_binary FROM information_schema.processlist WHERE id = {id}");
     let until = Instant::now() + QUEUE;
     while Instant::now() < until {
-        let row: Option<(Option<String>, Option<String>)> = holder.first(&sql).await?;
+        let row: Option<(Option<String>, Option<Vec<u8>>)> = holder.first(&sql).await?;
         if let Some((Some(state), Some(info))) = row
             && state == "Waiting for table metadata lock"
-            && info == rename
+            && info == rename.as_bytes()
         {
             return Ok(());
         }

@@ -195,9 +195,7 @@ pub async fn replication(
     if !held.on_server("PROCESS") {
         return Ok(0);
     }
-    let readers: Option<u64> =
-        session.first("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE COMMAND LIKE 'Binlog Dump%'").await?;
-    let readers = readers.unwrap_or(0);
+    let readers = session.connections().await?.iter().filter(|c| c.command.starts_with("Binlog Dump")).count() as u64;
     if readers > 0 {
         hints.push(format!(
             "{readers} {} the server's binary log. Replicas with filters must let the tables that osc makes pass; \
