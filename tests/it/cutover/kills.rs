@@ -85,7 +85,7 @@ async fn at(db: &mut Database, step: &Step, kill: Kill) -> bool {
         let _: Option<u64> = open.query_first("SELECT COUNT(*) FROM orders WHERE id = 1").await.expect("a read");
     }
     let command = |db: &Database| Osc::alter(db, "orders", ADD).args(["--cut-over-lock-timeout-ms", "20000"]);
-    let mut osc = command(db).pause_at("before-lock");
+    let mut osc = command(db).postponable().pause_at("before-lock");
     if !waiting && step.place != "before-lock" {
         osc = osc.pause_at(step.place);
     }
@@ -114,14 +114,16 @@ async fn at(db: &mut Database, step: &Step, kill: Kill) -> bool {
         Kill::Process => of_osc(db).await,
     };
     assert_eq!(alive(db, &gone).await.len(), gone.len(), "{what}: a live one");
-    let mut dead = None;
+    let mut living = None;
     if kill == Kill::Process {
         running.signal("-KILL");
         let report = block_in_place(|| running.wait());
         assert_eq!(report.exit, -1, "{what}: {}", report.stderr);
     } else {
+        // What the catalog says after the kill shall not be the next attempt's.
+        running.postpone();
         db.run(&[&format!("KILL CONNECTION {}", gone[0])]).await;
-        dead = Some(running);
+        living = Some(running);
     }
     let killed_at = Instant::now();
     until_gone(db, &gone).await;
@@ -138,10 +140,13 @@ async fn at(db: &mut Database, step: &Step, kill: Kill) -> bool {
     let tables = db.tables().await;
     assert_eq!(tables.iter().any(|t| t == "orders_osc_new"), !swapped, "{what}: {tables:?}");
     open.query_drop("COMMIT").await.expect("the transaction ends");
-    if let Some(paused) = paused.filter(|_| dead.is_some()) {
-        paused.go();
+    if let Some(running) = &living {
+        running.go();
+        if let Some(paused) = paused {
+            paused.go();
+        }
     }
-    let report = block_in_place(|| match dead {
+    let report = block_in_place(|| match living {
         Some(running) => running.wait(),
         None => command(db).run(),
     });

@@ -56,7 +56,7 @@ pub async fn has_extra(db: &mut Database) -> Option<bool> {
 /// Which of these connections the server still has.
 pub async fn alive(db: &mut Database, ids: &[u32]) -> Vec<u32> {
     let list = ids.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
-    let sql = format!("SELECT id FROM information_schema.processlist WHERE id IN ({list})");
+    let sql = format!("SELECT id FROM {} WHERE id IN ({list})", processlist(db));
     db.admin.query(sql).await.expect("the processlist")
 }
 
@@ -66,7 +66,7 @@ pub async fn until_gone(db: &mut Database, ids: &[u32]) {
 
 /// osc's connections.
 pub async fn of_osc(db: &mut Database) -> Vec<u32> {
-    let sql = format!("SELECT id FROM information_schema.processlist WHERE user = 'osc_{}'", db.name);
+    let sql = format!("SELECT id FROM {} WHERE user = 'osc_{}'", processlist(db), db.name);
     db.admin.query(sql).await.expect("the processlist")
 }
 
@@ -81,8 +81,15 @@ pub async fn state(db: &mut Database, id: u32) -> String {
 }
 
 async fn of_connection(db: &mut Database, id: u32, column: &str) -> String {
-    // MySQL's information_schema fails on any session whose statement has an emoji in it (error 3854).
-    let from = if db.server.kind.is_mariadb() { "information_schema" } else { "performance_schema" };
-    let sql = format!("SELECT IFNULL({column}, '') FROM {from}.processlist WHERE id = {id}");
+    let sql = format!("SELECT IFNULL({column}, '') FROM {} WHERE id = {id}", processlist(db));
     db.admin.query_first(sql).await.expect("the processlist").unwrap_or_default()
+}
+
+/// MySQL's information_schema.processlist fails as a whole while any session's statement has an emoji in
+/// it (error 3854), and the traffic's have.
+pub fn processlist(db: &Database) -> &'static str {
+    match db.server.kind.is_mariadb() {
+        true => "information_schema.processlist",
+        false => "performance_schema.processlist",
+    }
 }

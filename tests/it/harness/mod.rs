@@ -2,6 +2,7 @@
 
 pub mod database;
 pub mod osc;
+pub mod prober;
 pub mod server;
 pub mod twin;
 
@@ -9,5 +10,7 @@ pub mod twin;
 pub use database::Database;
 #[allow(unused_imports)]
 pub use osc::{Osc, Paused, Report, Running};
+#[allow(unused_imports)]
+pub use prober::{Prober, Probes};
 #[allow(unused_imports)]
 pub use server::{Kind, OwnServer, Server};

@@ -96,6 +96,14 @@ impl Osc {
         self
     }
 
+    /// The cutover waits after [`Running::postpone`], and until [`Running::go`].
+    pub fn postponable(mut self) -> Osc {
+        let flag = self.dir.join("postpone");
+        let _ = std::fs::remove_file(&flag);
+        self.command.arg("--postpone-cut-over-flag-file").arg(&flag);
+        self
+    }
+
     /// The copy waits for [`Running::unthrottle`].
     pub fn throttled(mut self) -> Osc {
         let flag = self.dir.join("throttle");
@@ -195,6 +203,11 @@ impl Running {
         }
         let text = std::fs::read_to_string(&file).expect("the file is whole when it is there");
         Paused { file, ids: text.split_whitespace().map(|id| id.parse().expect("a number")).collect() }
+    }
+
+    /// Keeps a postponable run from another attempt to cut over.
+    pub fn postpone(&self) {
+        std::fs::write(&self.postpone, "").expect("the flag file is written");
     }
 
     /// Lets a postponed cutover go.
