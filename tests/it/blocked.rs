@@ -59,7 +59,7 @@ async fn blocked(kind: Kind, blocker: Blocker) {
     let mut running = Osc::alter(&db, "orders", ADD).postponed().start();
     let began = Instant::now();
     block_in_place(|| running.until_phase("ready"));
-    prober.more(200).await;
+    prober.more(600).await;
     let quiet = (began, Instant::now());
 
     let (app, id) = block(&db, blocker).await;

@@ -38,17 +38,20 @@ async fn stalls(db: &mut Database) -> u64 {
     times
 }
 
-/// The next commit waits for two seconds in the binlog, and all others behind it.
-async fn arm(db: &mut Database) {
+/// The next commit waits for two seconds in the binlog, and all others behind it. Returns how often
+/// semi-sync has turned itself off so far: MySQL counts SET … = OFF too.
+async fn arm(db: &mut Database) -> u64 {
     let name = semi_sync(db.server.kind);
-    db.run(&[&format!("SET GLOBAL {name}_enabled = OFF"), &format!("SET GLOBAL {name}_enabled = ON")]).await;
+    db.run(&[&format!("SET GLOBAL {name}_enabled = OFF")]).await;
+    let before = stalls(db).await;
+    db.run(&[&format!("SET GLOBAL {name}_enabled = ON")]).await;
+    before
 }
 
 /// One stall, from its arming to its end, as the traffic's clock has it.
 async fn stall(db: &mut Database, traffic: &Handle) -> (Duration, Duration) {
-    let before = stalls(db).await;
     let from = traffic.elapsed();
-    arm(db).await;
+    let before = arm(db).await;
     until("the stall ends", async || stalls(db).await > before).await;
     (from, traffic.elapsed() + Duration::from_millis(100))
 }
@@ -70,9 +73,8 @@ async fn stalled(kind: Kind) {
     let osc = Osc::alter(&db, "orders", ADD).args(["--chunk-size", "100"]).postponed().pause_at("chunk-synced");
     let mut running = osc.start();
     let paused = block_in_place(|| running.until_paused("chunk-synced"));
-    let before = stalls(&mut db).await;
     let from = traffic.elapsed();
-    arm(&mut db).await;
+    let before = arm(&mut db).await;
     until("the stall begins", async || waiting(&mut db).await > 0).await;
     paused.go();
     until("the stall ends", async || stalls(&mut db).await > before).await;
@@ -83,9 +85,8 @@ async fn stalled(kind: Kind) {
     more_rows(&traffic, 100).await;
 
     // The lock is asked for while commits wait…
-    let before = stalls(&mut db).await;
     let from = traffic.elapsed();
-    arm(&mut db).await;
+    let before = arm(&mut db).await;
     until("the stall begins", async || waiting(&mut db).await > 0).await;
     running.go();
     until("the stall ends", async || stalls(&mut db).await > before).await;
@@ -117,9 +118,8 @@ async fn stalled_under_the_lock(kind: Kind) {
         more_rows(&traffic, 50).await;
         let mut running = Osc::alter(&db, "orders", ADD).pause_at(place).start();
         let paused = block_in_place(|| running.until_paused(place));
-        let before = stalls(&mut db).await;
         let began = Instant::now();
-        arm(&mut db).await;
+        let before = arm(&mut db).await;
         paused.go();
         until("the stall ends", async || stalls(&mut db).await > before).await;
         let took = began.elapsed();
@@ -182,7 +182,7 @@ async fn xa_traffic(kind: Kind) {
         writers: 16,
         rate_per_s: 300.0,
         xa: true,
-        xa_hold: Duration::from_millis(700),
+        xa_hold: Duration::from_millis(300),
         ..Config::new(db.app_url())
     };
     let traffic = Traffic::start(config).await.expect("the traffic starts");

@@ -18,6 +18,9 @@ const EVERY: Duration = Duration::from_secs(1);
 /// How many looks in a row may fail for want of a connection before the run stops.
 const MOST_FAILURES: u32 = 60;
 
+/// Seconds that a dead process's connection may take to be noticed by the server.
+const DYING: u32 = 2;
+
 pub struct RunLock {
     session: Session,
     address: Address,
@@ -29,7 +32,7 @@ impl RunLock {
     pub async fn take(address: &Address, table: &Table) -> Result<RunLock> {
         let mut session = Session::open(address).await?;
         let name = text(&lock_name(table));
-        let got: Option<Option<i64>> = session.first(&format!("SELECT GET_LOCK({name}, 0)")).await?;
+        let got: Option<Option<i64>> = session.first(&format!("SELECT GET_LOCK({name}, {DYING})")).await?;
         if got.flatten() == Some(1) {
             return Ok(RunLock { session, address: address.clone(), table: table.clone() });
         }
