@@ -19,6 +19,7 @@ use super::sql::{Ident, list};
 use super::state;
 use crate::engine::{Lane, Mirror, Synced};
 use crate::error::{Error, Kind, Result};
+use crate::failpoint;
 use crate::model::{Checkpoint, Key, LaneNote, Rows};
 
 /// The server's number for a duplicate entry under a unique key.
@@ -130,6 +131,7 @@ impl MySqlMirror {
                     }
                     state::put_note(session, &self.rewrite.names.state, lane.0, &note).await?;
                 }
+                failpoint::hit(if note.is_some() { "chunk-synced" } else { "keys-synced" }, &[session.id]).await;
                 Ok(Synced { rows })
             })
             .await

@@ -31,6 +31,7 @@ use super::sql::{Ident, Table};
 use super::state::{self, RunRecord};
 use crate::engine::Lane;
 use crate::error::{Error, Result};
+use crate::failpoint;
 use crate::model::{FORMAT, KeyOrder, Rows};
 use crate::operate::control::Control;
 use crate::pipeline::{Settings, Start};
@@ -101,8 +102,13 @@ impl Prepared {
             names: names.clone(),
             flavor: session.flavor,
         };
-        if earlier.is_some() && outcome::is_swapped(&mut session, &names).await? {
-            return Ok(Look::SwappedBefore(finish(&session)));
+        if let Some(record) = &earlier {
+            outcome::settled(&mut session).await?;
+            if outcome::is_swapped(&mut session, &names).await?
+                || outcome::is_swapped_and_dropped(&mut session, &names, &record.fingerprint).await?
+            {
+                return Ok(Look::SwappedBefore(finish(&session)));
+            }
         }
         let facts = preflight::check(&mut session, &names, earlier.is_some()).await?;
         let dialect = Dialect::of(&mut session).await?;
@@ -178,6 +184,7 @@ impl Prepared {
         let Prepared { request, mut session, mut lock, names, facts, alter, shadow, key, earlier } = self;
         if earlier.is_none() {
             Shadow::build(&mut session, &names, &facts.table, &alter).await?;
+            failpoint::hit("shadow-built", &[]).await;
             let record = RunRecord {
                 format: FORMAT,
                 id: format!("{:08x}", rand::rng().random::<u32>()),
@@ -188,6 +195,7 @@ impl Prepared {
                 started_at: describe(&feed::current_position(&mut session).await?),
             };
             state::create(&mut session, &names, &record).await?;
+            failpoint::hit("run-stored", &[]).await;
         }
         let life = rand::rng().random::<u64>() >> 1;
         let (epoch, checkpoint) = state::begin_life(&mut session, &names.state, life).await?;
@@ -289,9 +297,11 @@ impl Finish {
 
     /// After the swap: removes the run's own tables, and the old one if asked to.
     pub async fn swapped(&self, drop_old: bool) -> Result<()> {
+        failpoint::hit("before-tidy", &[]).await;
         let mut session = Session::open(&self.address).await?;
         if drop_old {
             session.exec_long(&format!("DROP TABLE IF EXISTS {}", self.names.old)).await?;
+            failpoint::hit("old-dropped", &[]).await;
         }
         self.tidy(&mut session).await
     }

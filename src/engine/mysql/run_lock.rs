@@ -23,6 +23,9 @@ const EVERY: Duration = Duration::from_secs(1);
 const RETAKE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(250);
 
+/// Seconds that a dead process's connection may take to be noticed by the server.
+const DYING: u32 = 2;
+
 pub struct RunLock {
     address: Address,
     session: Session,
@@ -36,7 +39,7 @@ impl RunLock {
     pub async fn take(address: &Address, table: &Table) -> Result<RunLock> {
         let mut session = Session::open(address).await?;
         let name = text(&lock_name(table));
-        let got: Option<Option<i64>> = session.first(&format!("SELECT GET_LOCK({name}, 0)")).await?;
+        let got: Option<Option<i64>> = session.first(&format!("SELECT GET_LOCK({name}, {DYING})")).await?;
         if got.flatten() == Some(1) {
             return Ok(RunLock { address: address.clone(), session, table: table.clone(), life: None });
         }

@@ -101,6 +101,18 @@ impl Session {
         deadline(QUICK, async { self.conn.query(sql).await.map_err(sort) }).await
     }
 
+    /// The connections that there are. By SHOW: MySQL's information_schema.PROCESSLIST fails as a whole
+    /// (error 3854) while any session runs a statement with a character of four bytes in it.
+    pub async fn connections(&mut self) -> Result<Vec<Connection>> {
+        let rows = self.rows("SHOW PROCESSLIST").await?;
+        let text = |row: &Row, at: usize| row.get_opt::<String, _>(at).and_then(|v| v.ok()).unwrap_or_default();
+        let one = |row: &Row| {
+            let id = row.get_opt::<u64, _>(0)?.ok()?;
+            Some(Connection { id, user: text(row, 1), command: text(row, 4), statement: text(row, 7) })
+        };
+        Ok(rows.iter().filter_map(one).collect())
+    }
+
     /// What tells this server from every other, as far as it has such a thing.
     pub async fn identity(&mut self) -> Result<String> {
         let found: Vec<(String, String)> =
@@ -110,14 +122,6 @@ impl Session {
         }
         let named: Option<(String, u64, u64)> = self.first("SELECT @@hostname, @@port, @@server_id").await?;
         Ok(named.map(|(host, port, id)| format!("{host}:{port}/{id}")).unwrap_or_default())
-    }
-
-    /// The server's connections: their numbers and what they are at. Not from information_schema: MySQL 9
-    /// fails there while any connection runs a statement with an emoji in it (error 3854).
-    pub async fn connections(&mut self) -> Result<Vec<(u32, String)>> {
-        let rows = self.rows("SHOW PROCESSLIST").await?;
-        let read = |row: &Row| Some((row.get_opt::<u32, _>("Id")?.ok()?, row.get_opt::<String, _>("Command")?.ok()?));
-        Ok(rows.iter().filter_map(read).collect())
     }
 
     /// The raw connection, to turn into a binlog stream.
@@ -131,6 +135,15 @@ async fn deadline<T>(limit: Duration, work: impl Future<Output = Result<T>>) -> 
         Ok(result) => result,
         Err(_) => Err(Error::transient(format!("The server did not answer within {} s.", limit.as_secs()))),
     }
+}
+
+/// One line of SHOW PROCESSLIST.
+pub struct Connection {
+    pub id: u64,
+    pub user: String,
+    pub command: String,
+    /// The beginning of the statement it is at.
+    pub statement: String,
 }
 
 /// The server's error number, when the server said no (not the network).

@@ -2,6 +2,7 @@
 
 pub mod database;
 pub mod osc;
+pub mod prober;
 pub mod server;
 pub mod stage;
 pub mod twin;
@@ -9,7 +10,9 @@ pub mod twin;
 #[allow(unused_imports)]
 pub use database::Database;
 #[allow(unused_imports)]
-pub use osc::{Osc, Report, Running};
+pub use osc::{Osc, Paused, Report, Running};
+#[allow(unused_imports)]
+pub use prober::{Prober, Probes};
 #[allow(unused_imports)]
 pub use server::{Kind, OwnServer, Server};
 #[allow(unused_imports)]

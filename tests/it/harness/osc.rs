@@ -18,6 +18,7 @@ const HUNG: Duration = Duration::from_secs(300);
 pub struct Osc {
     command: Command,
     dir: PathBuf,
+    failpoints: Vec<String>,
 }
 
 /// What a run printed and how it ended.
@@ -40,6 +41,22 @@ pub struct Running {
     pub postpone: PathBuf,
     /// While this file exists the run holds.
     pub throttle: PathBuf,
+    dir: PathBuf,
+}
+
+/// A run that stands at a failpoint.
+#[derive(Debug)]
+pub struct Paused {
+    file: PathBuf,
+    /// The server's numbers of the connections that take part there.
+    pub ids: Vec<u32>,
+}
+
+impl Paused {
+    /// Lets the run go on.
+    pub fn go(self) {
+        std::fs::remove_file(&self.file).expect("the run is paused");
+    }
 }
 
 impl Osc {
@@ -59,7 +76,7 @@ impl Osc {
             .env("DATABASE_URL", database.osc_url())
             .env("OSC_PASSWORD", "osc-secret")
             .stdin(Stdio::null());
-        Osc { command, dir }
+        Osc { command, dir, failpoints: Vec::new() }
     }
 
     pub fn alter(database: &Database, table: &str, alter: &str) -> Osc {
@@ -84,11 +101,28 @@ impl Osc {
         self
     }
 
+    /// The cutover waits after [`Running::postpone`], and until [`Running::go`].
+    pub fn postponable(mut self) -> Osc {
+        let flag = self.dir.join("postpone");
+        let _ = std::fs::remove_file(&flag);
+        self.command.arg("--postpone-cut-over-flag-file").arg(&flag);
+        self
+    }
+
     /// The copy waits for [`Running::unthrottle`].
     pub fn throttled(mut self) -> Osc {
         let flag = self.dir.join("throttle");
         std::fs::write(&flag, "").expect("the flag file is written");
         self.command.arg("--throttle-flag-file").arg(&flag);
+        self
+    }
+
+    /// The run stops at this place of `docs/failpoints.md` until [`Paused::go`].
+    pub fn pause_at(mut self, place: &str) -> Osc {
+        let file = self.dir.join(format!("at-{place}"));
+        let _ = std::fs::remove_file(&file);
+        self.failpoints.push(format!("{place}=pause:{}", file.display()));
+        self.command.env("OSC_FAILPOINT", self.failpoints.join(";"));
         self
     }
 
@@ -118,6 +152,7 @@ impl Osc {
             hung: HUNG,
             postpone: self.dir.join("postpone"),
             throttle: self.dir.join("throttle"),
+            dir: self.dir,
         }
     }
 
@@ -163,6 +198,28 @@ impl Running {
     /// Waits until a progress event shows this phase.
     pub fn until_phase(&mut self, phase: &str) -> Value {
         self.until(phase, |e| e["event"] == "progress" && e["phase"] == phase)
+    }
+
+    /// Waits until the run stands at a failpoint.
+    pub fn until_paused(&mut self, place: &str) -> Paused {
+        let file = self.dir.join(format!("at-{place}"));
+        let end = Instant::now() + HUNG;
+        while !file.exists() {
+            let ended = self.child.try_wait().expect("osc can be asked");
+            if ended.is_some() || Instant::now() > end {
+                let _ = self.child.kill();
+                let stderr = self.stderr.take().and_then(|t| t.join().ok()).unwrap_or_default();
+                panic!("osc did not come by {place} ({ended:?}).\n{stderr}");
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let text = std::fs::read_to_string(&file).expect("the file is whole when it is there");
+        Paused { file, ids: text.split_whitespace().map(|id| id.parse().expect("a number")).collect() }
+    }
+
+    /// Keeps a postponable run from another attempt to cut over.
+    pub fn postpone(&self) {
+        std::fs::write(&self.postpone, "").expect("the flag file is written");
     }
 
     /// Lets a postponed cutover go.
@@ -214,5 +271,20 @@ impl Report {
     /// What the user reads: the error's sentences.
     pub fn says(&self, part: &str) -> bool {
         self.stderr.contains(part) || self.events.iter().any(|e| e.to_string().contains(part))
+    }
+}
+
+/// A test that fails leaves no osc behind, and shows what it said.
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+        if let Some(stderr) = self.stderr.take().and_then(|t| t.join().ok())
+            && std::thread::panicking()
+        {
+            eprintln!("osc said:\n{stderr}");
+        }
     }
 }

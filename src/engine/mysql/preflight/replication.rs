@@ -38,12 +38,7 @@ pub async fn check(
     if !held.on_server("PROCESS") {
         return Ok(0);
     }
-    // Not information_schema.PROCESSLIST: on MySQL it fails while any session runs a statement with a
-    // character outside of the BMP.
-    let sessions = session.rows("SHOW PROCESSLIST").await?;
-    let command =
-        |row: &Row| row.get_opt::<Option<String>, _>("Command").and_then(|c| c.ok()).flatten().unwrap_or_default();
-    let readers = sessions.iter().filter(|row| command(row).starts_with("Binlog Dump")).count() as u64;
+    let readers = session.connections().await?.iter().filter(|c| c.command.starts_with("Binlog Dump")).count() as u64;
     if readers > 0 {
         hints.push(format!(
             "{readers} {} the server's binary log. Replicas with filters must let the tables that osc makes pass; \
