@@ -1,5 +1,7 @@
 //! Missing privileges: each named, with the GRANT that mends it; roles, patterns, and what is as good.
 
+use mysql_async::Conn;
+
 use super::*;
 
 fn account(db: &Database) -> String {
@@ -115,10 +117,10 @@ async fn all_privileges_anywhere_are_enough() {
 /// the preflight says what a CREATE TABLE then meets, and its GRANT mends it.
 #[tokio::test]
 async fn of_several_patterns_the_one_that_the_server_takes() {
-    let both = ["pre%", "pre\\_w%", "pre\\_wild", "pre_wild", "pre%d", "pre_%"];
+    let both = ["pre%", "pre\\_w%", "pre\\_wild", "pre_wild", "pre_%"];
     for kind in Kind::QUICK {
         let server = Server::shared(kind);
-        let db = orders(&server, "pre_wild").await;
+        let mut db = orders(&server, "pre_wild").await;
         let account = account(&db);
         server
             .run(&[
@@ -139,11 +141,10 @@ async fn of_several_patterns_the_one_that_the_server_takes() {
                 server.run(&[&default]).await;
             }
             for (all, few) in pairs() {
-                clear(&server, &account, &both).await;
-                clear(&server, "pre_wild_role", &both).await;
+                clear(&mut db.admin, &[&account, "pre_wild_role"], &both).await;
                 let grants =
                     [format!("GRANT ALL ON `{all}`.* TO {holder}"), format!("GRANT SELECT ON `{few}`.* TO {account}")];
-                server.run(&[&grants[0], &grants[1]]).await;
+                db.run(&[&grants[0], &grants[1]]).await;
                 let mut osc = session(&db).await;
                 let can = osc.exec("CREATE TABLE pre_wild.probe (a INT)").await.is_ok();
                 if can {
@@ -185,11 +186,12 @@ fn tie(kind: Kind, a: &str, b: &str) -> bool {
     }
 }
 
-async fn clear(server: &Server, holder: &str, patterns: &[&str]) {
-    let mut admin = server.admin().await;
-    for pattern in patterns {
-        // Not all of them are there.
-        let _ = admin.query_drop(format!("REVOKE ALL ON `{pattern}`.* FROM {holder}")).await;
+async fn clear(admin: &mut Conn, holders: &[&str], patterns: &[&str]) {
+    for holder in holders {
+        for pattern in patterns {
+            // Not all of them are there.
+            let _ = admin.query_drop(format!("REVOKE ALL ON `{pattern}`.* FROM {holder}")).await;
+        }
     }
 }
 
