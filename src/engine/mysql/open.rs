@@ -94,6 +94,7 @@ pub struct Finish {
 impl Prepared {
     pub async fn look(request: Request) -> Result<Look> {
         let mut session = Session::open(&request.address).await?;
+        let request = Request { table: preflight::spelled(&mut session, &request.table).await?, ..request };
         let names = Names::of(&request.table)?;
         let lock = RunLock::take(&request.address, &names.original).await?;
         let earlier = earlier(&mut session, &names).await?;

@@ -39,6 +39,14 @@ impl Session {
         let mut session = Session { conn, id, flavor };
         // Not by the variable: before MariaDB 11.1 it has another name there.
         session.exec("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
+        // What a server's global settings may have made of a new session.
+        session
+            .exec(
+                "SET SESSION autocommit = 1, completion_type = 0, sql_safe_updates = 0, unique_checks = 1, \
+                 sql_select_limit = 18446744073709551615, sql_big_selects = 1, sql_auto_is_null = 0, \
+                 foreign_key_checks = 1",
+            )
+            .await?;
         session
             .exec(
                 "SET SESSION time_zone = '+00:00', \
@@ -54,6 +62,10 @@ impl Session {
             "SET SESSION range_optimizer_max_mem_size = 0, max_execution_time = 0"
         };
         session.exec(extra).await?;
+        if !flavor.is_mariadb() && flavor.version >= (8, 0, 30) {
+            // Else a primary key that the server made itself is not in the catalog.
+            session.exec("SET SESSION show_gipk_in_create_table_and_information_schema = ON").await?;
+        }
         Ok(session)
     }
 

@@ -27,7 +27,7 @@ pub const SENTRY: &str = "osc: sentry, holds no data";
 const QUEUE: Duration = Duration::from_secs(1);
 
 pub fn sentry_statement(names: &Names) -> String {
-    format!("CREATE TABLE {} (sentry INT) ENGINE=InnoDB COMMENT={}", names.old, quoted(SENTRY))
+    format!("CREATE TABLE {} (sentry INT PRIMARY KEY) ENGINE=InnoDB COMMENT={}", names.old, quoted(SENTRY))
 }
 
 fn quoted(comment: &str) -> String {
