@@ -132,13 +132,15 @@ async fn change_all(db: &mut Database, load: &Load) {
 
 /// Waits until the run takes no more keys in; returns how many it holds.
 fn full_books(run: &mut Running) -> u64 {
-    let mut last = None;
     let pending = |e: &Value| e["pending_keys"].as_u64().filter(|n| *n > 0);
+    let (mut last, mut same) = (None, 0);
+    run.pass_over();
+    // Reports come once a second.
     let full = run.until("full books", |event| {
         let now = pending(event);
-        let same = now.is_some() && now == last;
+        same = if now.is_some() && now == last { same + 1 } else { 0 };
         last = now;
-        same
+        same == 3
     });
     pending(&full).unwrap_or(0)
 }

@@ -41,7 +41,7 @@ async fn a_server_that_demands_tls_gets_it(kind: Kind) {
         .user(Some("osc_e2e_tls"))
         .pass(Some("osc-secret"))
         .prefer_socket(false);
-    let error = mysql_async::Conn::new(plain).await.err().expect("a connection without TLS is turned away");
+    let error = mysql_async::Conn::new(plain).await.expect_err("a connection without TLS is turned away");
     // MariaDB doesn't say why.
     let why = if kind.is_mariadb() { "1045" } else { "3159" };
     assert!(error.to_string().contains(why), "{error}");

@@ -195,6 +195,11 @@ impl Running {
         }
     }
 
+    /// Forgets what was said until now: what comes next is of now.
+    pub fn pass_over(&mut self) {
+        self.events.extend(self.lines.try_iter());
+    }
+
     /// Waits until a progress event shows this phase.
     pub fn until_phase(&mut self, phase: &str) -> Value {
         self.until(phase, |e| e["event"] == "progress" && e["phase"] == phase)
