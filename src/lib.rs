@@ -6,6 +6,7 @@
 pub mod cli;
 pub mod engine;
 pub mod error;
+pub mod failpoint;
 pub mod model;
 pub mod operate;
 pub mod pipeline;

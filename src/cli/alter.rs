@@ -60,10 +60,26 @@ async fn alter(request: AlterRequest) -> Result<()> {
             if error.kind() == Kind::Stopped {
                 summary(End::Stopped);
             }
-            return Err(error);
+            return Err(complete(error));
         }
     }
     Ok(())
+}
+
+/// The sentences that an error from deep below lacks: the state of the table, and what to do.
+fn complete(error: Error) -> Error {
+    let resumable = matches!(error.kind(), Kind::Stopped | Kind::Transient);
+    let todo = match error.kind() {
+        _ if resumable => "Run the same command again to go on, or `osc cleanup` to remove what is left.",
+        Kind::Ambiguous => "Run the same command again: it finds out and goes on, or says that it's done.",
+        _ => "`osc cleanup` removes what the run left; when the cause is gone, the same command may also go on.",
+    };
+    let error = if error.table_state().is_some() || error.kind() == Kind::Ambiguous {
+        error
+    } else {
+        error.table("The table is unchanged; the shadow table and the run's state are kept.")
+    };
+    if error.what_to_do().is_some() { error } else { error.todo(todo) }
 }
 
 /// Runs the pipeline, then does what is left to do by its outcome.

@@ -34,6 +34,7 @@ pub use secret::Secret;
 pub use settings::Chunk;
 
 use crate::error::{Error, Result};
+use crate::failpoint;
 use crate::operate::log;
 use crate::operate::output::{Output, say};
 
@@ -46,6 +47,7 @@ pub fn run(words: Vec<OsString>) -> Result<()> {
     let output =
         Output { json: global.json, quiet: global.quiet, verbose: global.verbose, progress: !global.no_progress };
     log::start(output)?;
+    failpoint::arm()?;
     if let Some(name) = reserved::name(&verb) {
         return Err(reserved::refusal(name));
     }

@@ -19,7 +19,8 @@ pub struct Settings {
     pub chunk_time: Duration,
     /// The most keys that one apply syncs.
     pub batch_keys: usize,
-    /// The most bytes of keys that one apply syncs: bounds the length of a statement.
+    /// The most bytes of keys that one apply syncs: bounds the length of a statement, which is some times
+    /// as long, and which every buffer that a driver keeps can come to hold.
     pub batch_bytes: usize,
     /// What the keys that wait for a sync may cost; at the limit the copy pauses and the feed is not read.
     pub pending_limit_bytes: usize,
@@ -56,7 +57,7 @@ impl Default for Settings {
             chunk_rows_most: 20_000,
             chunk_time: Duration::from_millis(500),
             batch_keys: 1000,
-            batch_bytes: 1 << 20,
+            batch_bytes: 256 << 10,
             pending_limit_bytes: 64 << 20,
             mark_every: Duration::from_millis(100),
             store_every: Duration::from_secs(1),

@@ -250,6 +250,7 @@ impl Address {
         };
         let user = self.user.as_deref().unwrap_or("");
         let denied = matches!(&error, mysql_async::Error::Server(s) if matches!(s.code, 1044 | 1045 | 1698));
+        let wants_tls = matches!(&error, mysql_async::Error::Server(s) if s.code == 3159);
         let no_plugin = match &error {
             mysql_async::Error::Driver(DriverError::UnknownAuthPlugin { name }) => Some(name.clone()),
             _ => None,
@@ -262,6 +263,8 @@ impl Address {
             error
                 .with_kind(Kind::Refused)
                 .todo(format!("Check the password of '{user}' and from which hosts it may come in."))
+        } else if wants_tls {
+            error.with_kind(Kind::Refused).todo("Use ssl-mode=PREFERRED, which is the default, or a stricter one.")
         } else if let Some(name) = no_plugin {
             error.with_kind(Kind::Refused).todo(format!(
                 "The account '{user}' signs in with '{name}', which osc can't; make one with caching_sha2_password \

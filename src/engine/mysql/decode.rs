@@ -6,19 +6,20 @@
 //! followed with certainty is an error that names it, never skipped: the types of event that may be
 //! passed over are listed, all others stop the run.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 use mysql_async::Value;
 use mysql_async::binlog::events::{Event, TransactionPayloadEvent};
 use mysql_async::binlog::value::BinlogValue;
 
+use super::binlog::Item;
+use super::binlog::outbox::Outbox;
 use super::binlog::position::{Spot, Track};
 use super::binlog::query::{OurName, Statement, Verdict, judge};
-use super::binlog::rows::{Bytes, Column, TableMap};
+use super::binlog::rows::{Image, Rows, TableMap, field};
+use super::binlog::value::{Bytes, Column};
 use super::binlog::xa::{Prepared, Xid};
-use super::binlog::{BATCH_BYTES, BATCH_KEYS, Item};
 use super::sql::Table;
 use crate::engine::disturbed;
 use crate::error::Result;
@@ -53,7 +54,7 @@ pub struct Watch {
 }
 
 enum Known {
-    Ours,
+    Ours(Arc<[Column]>),
     Marks(Arc<[Column]>),
     Other,
 }
@@ -79,39 +80,8 @@ pub struct Decoder {
     group: Group,
     mark: Option<Token>,
     prepared: Prepared,
-    out: Outbox,
-}
-
-/// Items that are ready, and the batch of keys that is being filled.
-#[derive(Default)]
-struct Outbox {
-    items: VecDeque<Item>,
-    keys: Vec<Key>,
-    bytes: usize,
-    changes: u64,
-    since: Option<Instant>,
-}
-
-impl Outbox {
-    fn push(&mut self, key: Key) {
-        // An UPDATE names its row twice, and a hot row comes in runs.
-        if self.keys.last() == Some(&key) {
-            return;
-        }
-        self.bytes += key.as_bytes().len() + 40;
-        self.keys.push(key);
-        self.since.get_or_insert_with(Instant::now);
-        if self.keys.len() >= BATCH_KEYS || self.bytes >= BATCH_BYTES {
-            self.flush();
-        }
-    }
-
-    fn flush(&mut self) {
-        if !self.keys.is_empty() || self.changes > 0 {
-            self.items.push_back(Item::Keys { keys: std::mem::take(&mut self.keys), changes: self.changes });
-        }
-        (self.bytes, self.changes, self.since) = (0, 0, None);
-    }
+    /// What was found.
+    pub out: Outbox,
 }
 
 /// The flags and types that matter here; the names are the servers' own.
@@ -153,21 +123,6 @@ impl Decoder {
         self.mark = None;
     }
 
-    /// The next finished item.
-    pub fn pop(&mut self) -> Option<Item> {
-        self.out.items.pop_front()
-    }
-
-    /// Finishes the batch that is being filled.
-    pub fn flush(&mut self) {
-        self.out.flush();
-    }
-
-    /// Since when a key has been waiting for its batch to fill.
-    pub fn waiting_since(&self) -> Option<Instant> {
-        self.out.since
-    }
-
     /// Takes in one event. Events inside of a compressed transaction come one by one after it.
     pub fn event(&mut self, event: &Event) -> Result<()> {
         let header = event.header();
@@ -180,17 +135,14 @@ impl Decoder {
             && header.log_pos() != 0
             && !matches!(kind, 4 | 15 | 27 | 35 | 41 | 163 | 164)
         {
-            self.track.advance(header.log_pos());
+            self.track.advance(header.log_pos(), header.event_size());
         }
         match kind {
             2 => self.query(data)?,
             4 => self.rotate(event, data)?,
             16 => self.commit(),
             19 => self.table_map(data)?,
-            23 | 30 => self.rows(data, kind == 30, false, true)?,
-            25 | 32 => self.rows(data, kind == 32, true, false)?,
-            24 | 31 => self.rows(data, kind == 31, true, true)?,
-            39 => self.partial_rows(data)?,
+            23..=25 | 30..=32 | 39 => self.rows(kind, data)?,
             33 => self.mysql_gtid(data)?,
             // Anonymous, or tagged: the set can't say where we are any more.
             34 | 42 => self.track.begin(None),
@@ -261,8 +213,8 @@ impl Decoder {
             Verdict::XaStart(xid) => self.xa_start(xid),
             Verdict::XaCommit(xid) => {
                 if let Some((keys, changes)) = self.prepared.take(&xid) {
-                    self.out.changes += changes;
-                    keys.into_iter().for_each(|key| self.out.push(key));
+                    self.out.put(Item::XaCommit(xid));
+                    self.out.extend(keys, changes);
                 }
                 self.commit();
             }
@@ -288,30 +240,27 @@ impl Decoder {
         if let Group::Xa { keys, changes, .. } = std::mem::replace(&mut self.group, Group::None) {
             // Committed in one phase.
             self.prepared.refund(&keys);
-            self.out.changes += changes;
-            keys.into_iter().for_each(|key| self.out.push(key));
+            self.out.extend(keys, changes);
         }
         self.track.commit();
         self.tables.clear();
         if let Some(token) = self.mark.take() {
-            self.out.flush();
             let from = match self.prepared.oldest() {
                 Some(before) => before.clone(),
                 None => self.track.boundary().clone(),
             };
-            self.out.items.push_back(Item::Mark { token, from, prepared: self.prepared.count() });
+            self.out.put(Item::Mark { token, from, prepared: self.prepared.count() });
         }
     }
 
     fn xa_prepare(&mut self, data: &[u8]) -> Result<()> {
         let one_phase = Bytes(data).uint(1)? != 0;
         let before = self.track.boundary().clone();
-        if !one_phase {
-            if let Group::Xa { xid, keys, changes } = std::mem::replace(&mut self.group, Group::None) {
-                if !keys.is_empty() {
-                    self.prepared.add(xid, keys, changes, before);
-                }
-            }
+        if !one_phase
+            && let Group::Xa { xid, keys, changes } = std::mem::replace(&mut self.group, Group::None)
+            && !keys.is_empty()
+        {
+            self.prepared.add(xid, keys, changes, before);
         }
         self.commit();
         Ok(())
@@ -371,8 +320,8 @@ impl Decoder {
                     columns.len()
                 )));
             }
-            self.columns = Some(columns);
-            Known::Ours
+            self.columns = Some(columns.clone());
+            Known::Ours(columns)
         } else if self.same(&map, &self.watch.marks) {
             Known::Marks(map.columns()?.into())
         } else {
@@ -390,45 +339,19 @@ impl Decoder {
         same(map.table, table.name.bare()) && same(map.db, table.db.bare())
     }
 
-    fn rows(&mut self, data: &[u8], v2: bool, before: bool, after: bool) -> Result<()> {
-        self.row_event(data, v2, before, after, false)
-    }
-
-    fn partial_rows(&mut self, data: &[u8]) -> Result<()> {
-        self.row_event(data, true, true, true, true)
-    }
-
-    fn row_event(&mut self, data: &[u8], v2: bool, before: bool, after: bool, partial: bool) -> Result<()> {
+    fn rows(&mut self, kind: u8, data: &[u8]) -> Result<()> {
         let mut b = Bytes(data);
         let id = b.uint(6)?;
-        let columns = match self.tables.get(&id) {
+        let (columns, ours) = match self.tables.get(&id) {
             Some(Known::Other) => return Ok(()),
-            Some(Known::Ours) => self.columns.clone().unwrap_or_else(|| Arc::from([])),
-            Some(Known::Marks(columns)) => columns.clone(),
+            Some(Known::Ours(columns)) => (columns.clone(), true),
+            Some(Known::Marks(columns)) => (columns.clone(), false),
             // Only says that a statement ends.
             None if id == 0xff_ffff => return Ok(()),
             None => return Err(disturbed(format!("The binlog holds rows of an unknown table (number {id})."))),
         };
-        let ours = matches!(self.tables.get(&id), Some(Known::Ours));
-        b.take(2)?;
-        if v2 {
-            let extra = b.uint(2)? as usize;
-            b.take(extra.saturating_sub(2))?;
-        }
-        let count = b.length()?;
-        if count != columns.len() {
-            return Err(disturbed(format!("A row in the binlog has {count} columns, its table {}.", columns.len())));
-        }
-        let present_before = if before { b.take(count.div_ceil(8))? } else { &[] };
-        let present_after = if after { b.take(count.div_ceil(8))? } else { &[] };
-        let json = columns.iter().filter(|c| c.kind == 245).count();
-        while !b.0.is_empty() {
-            let old = if before { Some(Image::read(&mut b, &columns, present_before)?) } else { None };
-            if partial && b.length()? & 1 != 0 {
-                // Which JSON values are differences. They have their length in front all the same.
-                b.take(json.div_ceil(8))?;
-            }
-            let new = if after { Some(Image::read(&mut b, &columns, present_after)?) } else { None };
+        let mut rows = Rows::parse(kind, b, &columns)?;
+        while let Some((old, new)) = rows.next_row()? {
             if ours {
                 self.change(&columns, old.as_ref(), new.as_ref())?;
             } else if let Some(new) = &new {
@@ -444,7 +367,7 @@ impl Decoder {
         if let Group::Xa { changes, .. } = &mut self.group {
             *changes += 1;
         } else {
-            self.out.changes += 1;
+            self.out.count(1);
         }
         let old_key = old.map(|image| self.key(columns, &[image])).transpose()?;
         let new_key = match (new, old) {
@@ -497,51 +420,6 @@ impl Decoder {
 }
 
 const STATEMENT_TODO: &str = "Set binlog_format = ROW globally and let the sessions that were open before reconnect.";
-
-/// One image of a row: the bytes of each column that it has.
-struct Image<'a> {
-    values: Vec<Presence<'a>>,
-}
-
-#[derive(Clone, Copy)]
-enum Presence<'a> {
-    Missing,
-    Null,
-    Here(&'a [u8]),
-}
-
-impl<'a> Image<'a> {
-    fn read(b: &mut Bytes<'a>, columns: &[Column], present: &[u8]) -> Result<Image<'a>> {
-        let bit = |bits: &[u8], n: usize| bits.get(n / 8).is_some_and(|byte| byte >> (n % 8) & 1 != 0);
-        let used = (0..columns.len()).filter(|n| bit(present, *n)).count();
-        let nulls = b.take(used.div_ceil(8))?;
-        let mut nth = 0;
-        let mut values = Vec::with_capacity(columns.len());
-        for (n, column) in columns.iter().enumerate() {
-            values.push(if !bit(present, n) {
-                Presence::Missing
-            } else {
-                nth += 1;
-                if bit(nulls, nth - 1) { Presence::Null } else { Presence::Here(column.value(b)?) }
-            });
-        }
-        Ok(Image { values })
-    }
-}
-
-/// The value of a column, from the first of the images that has it.
-fn field(columns: &[Column], images: &[&Image<'_>], at: usize) -> Result<Option<BinlogValue<'static>>> {
-    for image in images {
-        match (image.values.get(at), columns.get(at)) {
-            (Some(Presence::Here(bytes)), Some(column)) => {
-                return column.decode(bytes).map(|v| Some(BinlogValue::Value(v)));
-            }
-            (Some(Presence::Null), _) => return Ok(Some(BinlogValue::Value(Value::NULL))),
-            _ => {}
-        }
-    }
-    Ok(None)
-}
 
 /// The sql_mode of a statement. It is among the first two of its status variables, which all servers
 /// write in the order of their numbers.

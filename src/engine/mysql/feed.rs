@@ -20,7 +20,8 @@
 //!
 //! Neither half is enough alone: seen but not returned may be invisible still; returned but not seen
 //! says nothing of what arrives later. Rows of prepared XA transactions are the exception to the
-//! fact; the decoder delivers them where their XA COMMIT stands in the binlog.
+//! fact, twice: they are logged at XA PREPARE, so the decoder moves them to where their XA COMMIT
+//! stands in the binlog; and there they wait until [`Recover`] knows that it was carried out.
 //!
 //! Everything that was received has a number, and "settled" is a number too: the larger of what (a)
 //! and (b) have proved. What waits is bounded in bytes; at the limit nothing more is taken from the
@@ -33,6 +34,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::binlog::position::Spot;
+use super::binlog::recover::Recover;
 use super::binlog::{Batch, Binlog, Item, Options, Shared};
 use super::connect::Address;
 use super::decode::{Decoder, KeyReader, Watch};
@@ -135,6 +137,7 @@ pub struct MySqlFeed {
     changes: u64,
     at: Spot,
     quiet: Quiet,
+    recover: Recover,
 }
 
 /// Watches for a connection that only seems to live.
@@ -190,6 +193,7 @@ impl MySqlFeed {
             queued_bytes: 0,
             changes: 0,
             at: start,
+            recover: Recover::new(address, options.give_up),
             quiet: Quiet { events: 0, since: Instant::now(), fruitless: 0 },
         };
         Ok((feed, marks, position))
@@ -221,6 +225,7 @@ impl MySqlFeed {
                     self.quiet.fruitless = 0;
                     self.marks.seen(*token, batch.number);
                 }
+                Ok(Item::XaCommit(xid)) => self.recover.add(batch.number, xid.clone()),
                 Ok(Item::Keys { .. }) => {}
             }
             self.queued_bytes += cost(&batch);
@@ -232,7 +237,7 @@ impl MySqlFeed {
     /// The next event that is settled.
     fn hand_out(&mut self) -> Option<Event> {
         let settled = self.marks.settled();
-        while self.queue.front().is_some_and(|batch| batch.number <= settled) {
+        while self.queue.front().is_some_and(|b| b.number <= settled && (!self.recover.is_open(b.number))) {
             let batch = self.queue.pop_front()?;
             self.queued_bytes = self.queued_bytes.saturating_sub(cost(&batch));
             match batch.item {
@@ -248,7 +253,7 @@ impl MySqlFeed {
                     self.at = from;
                     return Some(Event::Mark { token, position });
                 }
-                Err(_) => {}
+                Ok(Item::XaCommit(_)) | Err(_) => {}
             }
         }
         None
@@ -281,6 +286,8 @@ impl MySqlFeed {
 impl Feed for MySqlFeed {
     async fn next(&mut self) -> Result<Event> {
         loop {
+            // When much is ready, the tasks that send marks must have their turn too.
+            tokio::task::coop::consume_budget().await;
             self.take_in()?;
             if let Some(event) = self.hand_out() {
                 return Ok(event);
@@ -289,6 +296,7 @@ impl Feed for MySqlFeed {
             // All state is in self; a wake-up that is lost with this future costs a second at most.
             tokio::select! {
                 () = self.binlog.shared.wake.notified() => {}
+                known = std::future::poll_fn(|context| self.recover.poll(context)) => known?,
                 () = tokio::time::sleep(Duration::from_secs(1)) => {}
             }
         }

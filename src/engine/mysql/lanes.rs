@@ -10,7 +10,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::connect::Address;
-use super::names::Names;
+use super::mirror::Rewrite;
 use super::session::{Session, is_lost};
 use super::state;
 use crate::engine::Lane;
@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 
 pub struct Lanes {
     address: Address,
-    names: Rc<Names>,
+    rewrite: Rc<Rewrite>,
     sessions: RefCell<Vec<Option<Session>>>,
     life: u64,
     epoch: Cell<u64>,
@@ -27,16 +27,16 @@ pub struct Lanes {
 }
 
 impl Lanes {
-    pub fn new(address: Address, names: Rc<Names>, count: u16, life: u64, epoch: u64) -> Self {
+    pub fn new(address: Address, rewrite: Rc<Rewrite>, count: u16, life: u64, epoch: u64) -> Self {
         let sessions = RefCell::new((0..count).map(|_| None).collect());
-        Lanes { address, names, sessions, life, epoch: Cell::new(epoch), lost: Cell::new(false) }
+        Lanes { address, rewrite, sessions, life, epoch: Cell::new(epoch), lost: Cell::new(false) }
     }
 
     /// Runs `work` as one transaction of the current epoch on the lane's session.
     pub async fn transaction<T>(&self, lane: Lane, work: impl AsyncFnOnce(&mut Session) -> Result<T>) -> Result<T> {
         let mut session = self.take(lane).await?;
         if self.lost.get() {
-            let raised = state::raise(&mut session, &self.names.state, self.life).await?;
+            let raised = state::raise(&mut session, &self.rewrite.names.state, self.life).await?;
             // Two lanes may raise at a time, and hear of it in any order.
             self.epoch.set(raised.max(self.epoch.get()));
             self.lost.set(false);
@@ -61,7 +61,7 @@ impl Lanes {
 
     async fn attempt<T>(&self, session: &mut Session, work: impl AsyncFnOnce(&mut Session) -> Result<T>) -> Result<T> {
         session.exec("START TRANSACTION").await?;
-        if !state::is_current(session, &self.names.state, self.epoch.get()).await? {
+        if !state::is_current(session, &self.rewrite.names.state, self.epoch.get()).await? {
             // Raised by another lane just now, or by a raise of ours whose answer was lost.
             self.lost.set(true);
             return Err(Error::transient("The run's epoch was raised."));
@@ -83,7 +83,7 @@ impl Lanes {
         let kept = self.sessions.borrow_mut().get_mut(usize::from(lane.0)).and_then(Option::take);
         match kept {
             Some(session) => Ok(session),
-            None => Session::open(&self.address).await,
+            None => self.rewrite.session(&self.address).await,
         }
     }
 

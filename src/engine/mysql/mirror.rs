@@ -9,6 +9,7 @@
 use std::rc::Rc;
 
 use super::conflict;
+use super::connect::Address;
 use super::key::{KeySpec, Side};
 use super::lanes::Lanes;
 use super::names::Names;
@@ -18,6 +19,7 @@ use super::sql::{Ident, list};
 use super::state;
 use crate::engine::{Lane, Mirror, Synced};
 use crate::error::{Error, Kind, Result};
+use crate::failpoint;
 use crate::model::{Checkpoint, Key, LaneNote, Rows};
 
 /// The server's number for a duplicate entry under a unique key.
@@ -31,6 +33,8 @@ pub struct Rewrite {
     pub columns: Vec<(Ident, String)>,
     /// The shadow's unique keys but the one that carries the copy.
     pub unique: Vec<Unique>,
+    /// Dates are copied as they are, whatever the server's sql_mode says of them.
+    pub any_date: bool,
 }
 
 /// A unique key of the shadow that rows may collide under.
@@ -59,8 +63,18 @@ impl Rewrite {
             names: Rc::new(names),
             columns: shadow.columns.iter().map(|c| (c.column.clone(), c.expression.clone())).collect(),
             unique: unique.collect(),
+            any_date: shadow.dates_stay,
             key,
         }
+    }
+
+    /// A session that reads rows of the source and writes them to the shadow.
+    pub async fn session(&self, address: &Address) -> Result<Session> {
+        let mut session = Session::open(address).await?;
+        if self.any_date {
+            session.allow_any_date().await?;
+        }
+        Ok(session)
     }
 
     pub fn insert_columns(&self) -> String {
@@ -117,6 +131,7 @@ impl MySqlMirror {
                     }
                     state::put_note(session, &self.rewrite.names.state, lane.0, &note).await?;
                 }
+                failpoint::hit(if note.is_some() { "chunk-synced" } else { "keys-synced" }, &[session.id]).await;
                 Ok(Synced { rows })
             })
             .await

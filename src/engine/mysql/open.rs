@@ -10,10 +10,8 @@
 //! so the copy begins only when those have ended.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use rand::Rng;
-use tokio::time::Instant;
 
 use super::alter::{Alter, Dialect};
 use super::binlog::position::describe;
@@ -33,6 +31,7 @@ use super::sql::{Ident, Table};
 use super::state::{self, RunRecord};
 use crate::engine::Lane;
 use crate::error::{Error, Result};
+use crate::failpoint;
 use crate::model::{FORMAT, KeyOrder, Rows};
 use crate::operate::control::Control;
 use crate::pipeline::{Settings, Start};
@@ -41,8 +40,6 @@ use crate::plan::Plan;
 /// What one chunk's transaction may write: its rows go into the binlog in one piece, and the application's
 /// commits wait for that piece.
 const CHUNK_BYTES: u64 = 8 << 20;
-/// How long prepared XA transactions of before the run may take to end.
-const XA_WAIT: Duration = Duration::from_secs(10);
 
 /// Which change, where.
 #[derive(Debug, Clone)]
@@ -97,6 +94,7 @@ pub struct Finish {
 impl Prepared {
     pub async fn look(request: Request) -> Result<Look> {
         let mut session = Session::open(&request.address).await?;
+        let request = Request { table: preflight::spelled(&mut session, &request.table).await?, ..request };
         let names = Names::of(&request.table)?;
         let lock = RunLock::take(&request.address, &names.original).await?;
         let earlier = earlier(&mut session, &names).await?;
@@ -105,8 +103,13 @@ impl Prepared {
             names: names.clone(),
             flavor: session.flavor,
         };
-        if earlier.is_some() && outcome::is_swapped(&mut session, &names).await? {
-            return Ok(Look::SwappedBefore(finish(&session)));
+        if let Some(record) = &earlier {
+            outcome::settled(&mut session).await?;
+            if outcome::is_swapped(&mut session, &names).await?
+                || outcome::is_swapped_and_dropped(&mut session, &names, &record.fingerprint).await?
+            {
+                return Ok(Look::SwappedBefore(finish(&session)));
+            }
         }
         let facts = preflight::check(&mut session, &names, earlier.is_some()).await?;
         let dialect = Dialect::of(&mut session).await?;
@@ -179,9 +182,10 @@ impl Prepared {
     /// Begins the run, or its next life.
     pub async fn begin(self, settings: &mut Settings) -> Result<Begun> {
         let rewrite = Rc::new(self.rewrite());
-        let Prepared { request, mut session, lock, names, facts, alter, shadow, key, earlier } = self;
+        let Prepared { request, mut session, mut lock, names, facts, alter, shadow, key, earlier } = self;
         if earlier.is_none() {
             Shadow::build(&mut session, &names, &facts.table, &alter).await?;
+            failpoint::hit("shadow-built", &[]).await;
             let record = RunRecord {
                 format: FORMAT,
                 id: format!("{:08x}", rand::rng().random::<u32>()),
@@ -192,9 +196,11 @@ impl Prepared {
                 started_at: describe(&feed::current_position(&mut session).await?),
             };
             state::create(&mut session, &names, &record).await?;
+            failpoint::hit("run-stored", &[]).await;
         }
         let life = rand::rng().random::<u64>() >> 1;
         let (epoch, checkpoint) = state::begin_life(&mut session, &names.state, life).await?;
+        lock.of_life(&names.state, life);
         let from = checkpoint.as_ref().map(|c| &c.position);
         let (feed, marks, position) = MySqlFeed::open(
             &request.address,
@@ -207,7 +213,7 @@ impl Prepared {
         )
         .await?;
         if checkpoint.is_none() {
-            wait_for_prepared(&mut session).await?;
+            preflight::xa::wait(&mut session).await?;
         }
         let per_row = facts.table.data_bytes / facts.table.rows.max(1);
         settings.chunk_rows_most = (CHUNK_BYTES / per_row.max(1)).clamp(1, settings.chunk_rows_most);
@@ -216,7 +222,7 @@ impl Prepared {
             settings.appliers = 1;
         }
         let store = settings.copiers + settings.appliers;
-        let lanes = Lanes::new(request.address.clone(), rewrite.names.clone(), store + 1, life, epoch);
+        let lanes = Lanes::new(request.address.clone(), rewrite.clone(), store + 1, life, epoch);
         let mirror = MySqlMirror::new(rewrite.clone(), lanes, Lane(store));
         let started_at = describe(&position);
         let source = MySqlSource::new(
@@ -272,23 +278,6 @@ fn same_run(record: &RunRecord, request: &Request, facts: &Facts) -> Result<()> 
     Ok(())
 }
 
-async fn wait_for_prepared(session: &mut Session) -> Result<()> {
-    let old = preflight::prepared_xa(session).await?;
-    let until = Instant::now() + XA_WAIT;
-    let mut left = old.clone();
-    while !left.is_empty() {
-        if Instant::now() > until {
-            return Err(Error::refused(format!("Prepared XA transactions are open: {}.", left.join(", ")))
-                .table("The table is unchanged.")
-                .todo("Commit or roll them back (XA RECOVER lists them), and run the same command again."));
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        let now = preflight::prepared_xa(session).await?;
-        left.retain(|xid| now.contains(xid));
-    }
-    Ok(())
-}
-
 fn order(order: KeyOrder) -> &'static str {
     match order {
         KeyOrder::Bytes => "compared by osc",
@@ -309,9 +298,11 @@ impl Finish {
 
     /// After the swap: removes the run's own tables, and the old one if asked to.
     pub async fn swapped(&self, drop_old: bool) -> Result<()> {
+        failpoint::hit("before-tidy", &[]).await;
         let mut session = Session::open(&self.address).await?;
         if drop_old {
             session.exec_long(&format!("DROP TABLE IF EXISTS {}", self.names.old)).await?;
+            failpoint::hit("old-dropped", &[]).await;
         }
         self.tidy(&mut session).await
     }

@@ -39,6 +39,14 @@ impl Session {
         let mut session = Session { conn, id, flavor };
         // Not by the variable: before MariaDB 11.1 it has another name there.
         session.exec("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
+        // What a server's global settings may have made of a new session.
+        session
+            .exec(
+                "SET SESSION autocommit = 1, completion_type = 0, sql_safe_updates = 0, unique_checks = 1, \
+                 sql_select_limit = 18446744073709551615, sql_big_selects = 1, sql_auto_is_null = 0, \
+                 foreign_key_checks = 1",
+            )
+            .await?;
         session
             .exec(
                 "SET SESSION time_zone = '+00:00', \
@@ -54,7 +62,22 @@ impl Session {
             "SET SESSION range_optimizer_max_mem_size = 0, max_execution_time = 0"
         };
         session.exec(extra).await?;
+        if !flavor.is_mariadb() && flavor.version >= (8, 0, 30) {
+            // Else a primary key that the server made itself is not in the catalog.
+            session.exec("SET SESSION show_gipk_in_create_table_and_information_schema = ON").await?;
+        }
         Ok(session)
+    }
+
+    /// Lets values that are no dates, or zero dates, through as they are: for sessions that copy a table
+    /// whose ALTER makes no dates out of other values.
+    pub async fn allow_any_date(&mut self) -> Result<()> {
+        self.exec(
+            "SET SESSION sql_mode = CONCAT(REPLACE(REPLACE(@@SESSION.sql_mode, 'NO_ZERO_DATE', ''), \
+             'NO_ZERO_IN_DATE', ''), ',ALLOW_INVALID_DATES')",
+        )
+        .await
+        .map(drop)
     }
 
     /// Runs a statement; returns the number of affected rows.
@@ -90,6 +113,18 @@ impl Session {
         deadline(QUICK, async { self.conn.query(sql).await.map_err(sort) }).await
     }
 
+    /// The connections that there are. By SHOW: MySQL's information_schema.PROCESSLIST fails as a whole
+    /// (error 3854) while any session runs a statement with a character of four bytes in it.
+    pub async fn connections(&mut self) -> Result<Vec<Connection>> {
+        let rows = self.rows("SHOW PROCESSLIST").await?;
+        let text = |row: &Row, at: usize| row.get_opt::<String, _>(at).and_then(|v| v.ok()).unwrap_or_default();
+        let one = |row: &Row| {
+            let id = row.get_opt::<u64, _>(0)?.ok()?;
+            Some(Connection { id, user: text(row, 1), command: text(row, 4), statement: text(row, 7) })
+        };
+        Ok(rows.iter().filter_map(one).collect())
+    }
+
     /// What tells this server from every other, as far as it has such a thing.
     pub async fn identity(&mut self) -> Result<String> {
         let found: Vec<(String, String)> =
@@ -112,6 +147,15 @@ async fn deadline<T>(limit: Duration, work: impl Future<Output = Result<T>>) -> 
         Ok(result) => result,
         Err(_) => Err(Error::transient(format!("The server did not answer within {} s.", limit.as_secs()))),
     }
+}
+
+/// One line of SHOW PROCESSLIST.
+pub struct Connection {
+    pub id: u64,
+    pub user: String,
+    pub command: String,
+    /// The beginning of the statement it is at.
+    pub statement: String,
 }
 
 /// The server's error number, when the server said no (not the network).

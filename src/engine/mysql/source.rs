@@ -9,11 +9,14 @@ use super::feed::Marks;
 use super::fence::{self, MySqlFence};
 use super::key::Side;
 use super::mirror::Rewrite;
-use super::session::{Session, is_lost};
+use super::session::{Session, code, is_lost};
 use super::sql::text;
 use crate::engine::{Patience, Pressure, Source};
 use crate::error::{Error, Result};
 use crate::model::{Key, KeyOrder, Token};
+
+const NO_SUCH_DATABASE: u16 = 1049;
+const NO_SUCH_TABLE: u16 = 1146;
 
 pub struct MySqlSource {
     pub(super) address: Address,
@@ -22,7 +25,7 @@ pub struct MySqlSource {
     pub(super) life: u64,
     /// The table's definition when the run began; under the fence it must still be that.
     pub(super) fingerprint: String,
-    /// What `AUTO_INCREMENT=n` of the ALTER asks for at least.
+    /// What `AUTO_INCREMENT=n` of the ALTER asks for.
     pub(super) auto_increment: Option<u64>,
     /// The shadow has an AUTO_INCREMENT column.
     pub(super) counts: bool,
@@ -124,8 +127,12 @@ impl MySqlSource {
         );
         let mut worst = None;
         for replica in &self.replicas {
-            let age: Option<Option<u64>> =
-                replica.kept.with(&replica.address, async |session| session.first(&sql).await).await?;
+            let asked = replica.kept.with(&replica.address, async |session| session.first::<Option<u64>>(&sql).await);
+            let age = match asked.await {
+                // Not even the table has arrived.
+                Err(error) if matches!(code(&error), Some(NO_SUCH_DATABASE | NO_SUCH_TABLE)) => None,
+                other => other?,
+            };
             // No mark has arrived there yet: as far behind as can be.
             worst = worst.max(Some(age.flatten().map_or(u64::MAX, |us| us / 1000)));
         }

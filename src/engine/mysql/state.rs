@@ -130,6 +130,11 @@ pub async fn raise(session: &mut Session, state: &Table, life: u64) -> Result<u6
     Ok(epoch)
 }
 
+/// Whose life it is now.
+pub async fn life(session: &mut Session, state: &Table) -> Result<Option<u64>> {
+    Ok(get(session, state, LIFE).await?.and_then(|life| life.parse().ok()))
+}
+
 async fn bump(session: &mut Session, state: &Table) -> Result<u64> {
     session.exec(&format!("UPDATE {state} SET body = body + 1 WHERE slot = '{EPOCH}'")).await?;
     read_epoch(session, state, "FOR UPDATE").await

@@ -2,12 +2,38 @@
 
 pub mod database;
 pub mod osc;
+pub mod prober;
 pub mod server;
+pub mod stage;
 pub mod twin;
 
 #[allow(unused_imports)]
 pub use database::Database;
 #[allow(unused_imports)]
-pub use osc::{Osc, Report, Running};
+pub use osc::{Osc, Paused, Report, Running};
+#[allow(unused_imports)]
+pub use prober::{Prober, Probes};
 #[allow(unused_imports)]
 pub use server::{Kind, OwnServer, Server};
+#[allow(unused_imports)]
+pub use stage::{Stage, wait_for};
+
+/// Makes of each function that takes a [`Kind`] two tests, one on MySQL and one on MariaDB.
+macro_rules! on_both {
+    ($($name:ident),+ $(,)?) => {$(
+        mod $name {
+            use crate::harness::Kind;
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn mysql() {
+                super::$name(Kind::MySql).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn mariadb() {
+                super::$name(Kind::MariaDb).await;
+            }
+        }
+    )+};
+}
+pub(crate) use on_both;

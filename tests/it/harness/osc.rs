@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,7 @@ const HUNG: Duration = Duration::from_secs(300);
 pub struct Osc {
     command: Command,
     dir: PathBuf,
+    failpoints: Vec<String>,
 }
 
 /// What a run printed and how it ended.
@@ -34,15 +36,35 @@ pub struct Running {
     lines: mpsc::Receiver<Value>,
     events: Vec<Value>,
     stderr: Option<std::thread::JoinHandle<String>>,
+    hung: Duration,
     /// While this file exists the run doesn't cut over.
     pub postpone: PathBuf,
     /// While this file exists the run holds.
     pub throttle: PathBuf,
+    dir: PathBuf,
+}
+
+/// A run that stands at a failpoint.
+#[derive(Debug)]
+pub struct Paused {
+    file: PathBuf,
+    /// The server's numbers of the connections that take part there.
+    pub ids: Vec<u32>,
+}
+
+impl Paused {
+    /// Lets the run go on.
+    pub fn go(self) {
+        std::fs::remove_file(&self.file).expect("the run is paused");
+    }
 }
 
 impl Osc {
     pub fn new(database: &Database, verb: &str) -> Osc {
-        let dir = std::env::temp_dir().join(format!("osc-test-{}-{}", database.server.name, database.name));
+        // Of its own for each run: tests run several in one database.
+        static RUNS: AtomicU64 = AtomicU64::new(0);
+        let run = RUNS.fetch_add(1, Ordering::Relaxed);
+        let dir = std::env::temp_dir().join(format!("osc-test-{}-{}-{run}", database.server.name, database.name));
         std::fs::create_dir_all(&dir).expect("a directory for flag files");
         let mut command = Command::new(env!("CARGO_BIN_EXE_osc"));
         command
@@ -54,7 +76,7 @@ impl Osc {
             .env("DATABASE_URL", database.osc_url())
             .env("OSC_PASSWORD", "osc-secret")
             .stdin(Stdio::null());
-        Osc { command, dir }
+        Osc { command, dir, failpoints: Vec::new() }
     }
 
     pub fn alter(database: &Database, table: &str, alter: &str) -> Osc {
@@ -79,11 +101,28 @@ impl Osc {
         self
     }
 
+    /// The cutover waits after [`Running::postpone`], and until [`Running::go`].
+    pub fn postponable(mut self) -> Osc {
+        let flag = self.dir.join("postpone");
+        let _ = std::fs::remove_file(&flag);
+        self.command.arg("--postpone-cut-over-flag-file").arg(&flag);
+        self
+    }
+
     /// The copy waits for [`Running::unthrottle`].
     pub fn throttled(mut self) -> Osc {
         let flag = self.dir.join("throttle");
         std::fs::write(&flag, "").expect("the flag file is written");
         self.command.arg("--throttle-flag-file").arg(&flag);
+        self
+    }
+
+    /// The run stops at this place of `docs/failpoints.md` until [`Paused::go`].
+    pub fn pause_at(mut self, place: &str) -> Osc {
+        let file = self.dir.join(format!("at-{place}"));
+        let _ = std::fs::remove_file(&file);
+        self.failpoints.push(format!("{place}=pause:{}", file.display()));
+        self.command.env("OSC_FAILPOINT", self.failpoints.join(";"));
         self
     }
 
@@ -110,8 +149,10 @@ impl Osc {
             lines,
             events: Vec::new(),
             stderr: Some(stderr),
+            hung: HUNG,
             postpone: self.dir.join("postpone"),
             throttle: self.dir.join("throttle"),
+            dir: self.dir,
         }
     }
 
@@ -125,9 +166,15 @@ impl Running {
         self.child.id()
     }
 
+    /// For a run that is long by its size: how long it may take before it's taken for hung.
+    pub fn patient(mut self, hung: Duration) -> Running {
+        self.hung = hung;
+        self
+    }
+
     /// Waits for an event on stdout that satisfies the condition.
     pub fn until(&mut self, what: &str, mut condition: impl FnMut(&Value) -> bool) -> Value {
-        let end = Instant::now() + HUNG;
+        let end = Instant::now() + self.hung;
         loop {
             match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(event) => {
@@ -148,9 +195,36 @@ impl Running {
         }
     }
 
+    /// Forgets what was said until now: what comes next is of now.
+    pub fn pass_over(&mut self) {
+        self.events.extend(self.lines.try_iter());
+    }
+
     /// Waits until a progress event shows this phase.
     pub fn until_phase(&mut self, phase: &str) -> Value {
         self.until(phase, |e| e["event"] == "progress" && e["phase"] == phase)
+    }
+
+    /// Waits until the run stands at a failpoint.
+    pub fn until_paused(&mut self, place: &str) -> Paused {
+        let file = self.dir.join(format!("at-{place}"));
+        let end = Instant::now() + HUNG;
+        while !file.exists() {
+            let ended = self.child.try_wait().expect("osc can be asked");
+            if ended.is_some() || Instant::now() > end {
+                let _ = self.child.kill();
+                let stderr = self.stderr.take().and_then(|t| t.join().ok()).unwrap_or_default();
+                panic!("osc did not come by {place} ({ended:?}).\n{stderr}");
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let text = std::fs::read_to_string(&file).expect("the file is whole when it is there");
+        Paused { file, ids: text.split_whitespace().map(|id| id.parse().expect("a number")).collect() }
+    }
+
+    /// Keeps a postponable run from another attempt to cut over.
+    pub fn postpone(&self) {
+        std::fs::write(&self.postpone, "").expect("the flag file is written");
     }
 
     /// Lets a postponed cutover go.
@@ -168,7 +242,7 @@ impl Running {
     }
 
     pub fn wait(mut self) -> Report {
-        let end = Instant::now() + HUNG;
+        let end = Instant::now() + self.hung;
         let status = loop {
             if let Some(status) = self.child.try_wait().expect("osc can be waited for") {
                 break status;
@@ -202,5 +276,20 @@ impl Report {
     /// What the user reads: the error's sentences.
     pub fn says(&self, part: &str) -> bool {
         self.stderr.contains(part) || self.events.iter().any(|e| e.to_string().contains(part))
+    }
+}
+
+/// A test that fails leaves no osc behind, and shows what it said.
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+        if let Some(stderr) = self.stderr.take().and_then(|t| t.join().ok())
+            && std::thread::panicking()
+        {
+            eprintln!("osc said:\n{stderr}");
+        }
     }
 }

@@ -51,11 +51,11 @@ impl GtidSet {
     fn add(&mut self, uuid: Uuid, start: u64, end: u64) {
         let intervals = self.of.entry(uuid).or_default();
         // Nearly always the number after the last one.
-        if let Some(last) = intervals.last_mut() {
-            if last.1 == start {
-                last.1 = end;
-                return;
-            }
+        if let Some(last) = intervals.last_mut()
+            && last.1 == start
+        {
+            last.1 = end;
+            return;
         }
         let from = intervals.partition_point(|i| i.1 < start);
         let upto = intervals.partition_point(|i| i.0 <= end);

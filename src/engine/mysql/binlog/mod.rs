@@ -6,12 +6,16 @@
 //! boundary between transactions that was handed over completely, with its decoder's memory of
 //! prepared transactions; only the rows of the transaction that was cut are delivered twice.
 
+pub mod ddl;
 pub mod gtid;
 pub mod lex;
+pub mod outbox;
 pub mod position;
 pub mod query;
+pub mod recover;
 pub mod rows;
 mod thread;
+pub mod value;
 pub mod xa;
 
 use std::sync::Arc;
@@ -22,14 +26,13 @@ use crossbeam_channel::{Receiver, TryRecvError};
 use tokio::sync::{Notify, oneshot};
 
 use self::position::Spot;
+use self::xa::Xid;
 use super::connect::Address;
 use super::decode::Decoder;
 use crate::error::{Error, Result};
 use crate::model::{Key, Token};
 
-/// How many keys and bytes one batch may hold, and how many batches may wait.
-pub const BATCH_KEYS: usize = 500;
-pub const BATCH_BYTES: usize = 64 << 10;
+/// How many batches may wait.
 const BATCHES: usize = 256;
 
 /// How the stream is kept alive.
@@ -54,6 +57,8 @@ impl Default for Options {
 pub enum Item {
     /// Keys of changed rows of our table, and how many row changes they stand for.
     Keys { keys: Vec<Key>, changes: u64 },
+    /// The keys that follow are those of a prepared transaction, whose XA COMMIT stands here.
+    XaCommit(Xid),
     /// A mark of this life, after its transaction; the stream can be read again from the place. So many
     /// transactions that changed our table were prepared and not decided on when it was committed.
     Mark { token: Token, from: Spot, prepared: usize },

@@ -75,7 +75,8 @@ pub struct Track {
     boundary: Spot,
     /// The file that is being read.
     file: String,
-    /// The end of the last event in it.
+    /// The beginning and the end of the last event in it.
+    start: u64,
     end: u64,
     /// The transaction that is being read.
     current: Option<(Uuid, u64)>,
@@ -83,7 +84,7 @@ pub struct Track {
 
 impl Track {
     pub fn new(start: Spot) -> Track {
-        Track { file: start.file.clone(), end: start.pos, current: None, boundary: start }
+        Track { file: start.file.clone(), start: start.pos, end: start.pos, current: None, boundary: start }
     }
 
     pub fn boundary(&self) -> &Spot {
@@ -93,31 +94,41 @@ impl Track {
     /// The stream begins anew at the boundary.
     pub fn reconnected(&mut self, server: String) {
         self.file = self.boundary.file.clone();
-        self.end = self.boundary.pos;
+        (self.start, self.end) = (self.boundary.pos, self.boundary.pos);
         self.current = None;
         self.boundary.server = server;
     }
 
     /// Another file begins, or the same one at an offset.
     pub fn rotate(&mut self, file: &str, pos: u64) {
-        self.end = pos;
+        (self.start, self.end) = (pos, pos);
         if self.file != file {
             self.file = file.to_string();
         }
     }
 
-    /// An event that lies in the file ends at this offset, modulo 2^32.
-    pub fn advance(&mut self, log_pos: u32) {
+    /// An event of this size that lies in the file ends at this offset, modulo 2^32.
+    pub fn advance(&mut self, log_pos: u32, size: u32) {
         let low = u64::from(log_pos);
         let high = self.end & !0xffff_ffff;
         self.end = if high + low < self.end { high + low + (1 << 32) } else { high + low };
+        self.start = self.end.saturating_sub(size.into());
     }
 
-    /// A transaction of this GTID begins.
+    /// A transaction of this GTID begins with the last event. None: it has none that a set can hold,
+    /// and from here on files and offsets say where we are.
     pub fn begin(&mut self, gtid: Option<(Uuid, u64)>) {
         self.current = gtid;
-        if gtid.is_none() {
-            self.boundary.gtid = None;
+        if gtid.is_none() && self.boundary.gtid.take().is_some() {
+            // The stream was asked for by the set: the boundary's offset can lie behind this place.
+            self.settle_at(self.start);
+        }
+    }
+
+    fn settle_at(&mut self, pos: u64) {
+        if pos <= u64::from(u32::MAX) {
+            self.boundary.file.clone_from(&self.file);
+            self.boundary.pos = pos;
         }
     }
 
@@ -126,10 +137,7 @@ impl Track {
         if let (Some(set), Some((uuid, number))) = (&mut self.boundary.gtid, self.current.take()) {
             set.insert(uuid, number);
         }
-        if self.end <= u64::from(u32::MAX) {
-            self.boundary.file.clone_from(&self.file);
-            self.boundary.pos = self.end;
-        }
+        self.settle_at(self.end);
     }
 }
 
@@ -155,14 +163,14 @@ mod tests {
     #[test]
     fn a_boundary_moves_only_with_a_whole_transaction() {
         let mut t = Track::new(spot(100, None));
-        t.advance(200);
-        t.advance(300);
+        t.advance(200, 100);
+        t.advance(300, 100);
         assert_eq!(t.boundary().pos, 100);
         t.commit();
         assert_eq!(t.boundary().pos, 300);
         t.rotate("b.000002", 4);
         assert_eq!(t.boundary().describe(), "b.000001:300");
-        t.advance(150);
+        t.advance(150, 20);
         t.commit();
         assert_eq!(t.boundary().describe(), "b.000002:150");
     }
@@ -170,17 +178,17 @@ mod tests {
     #[test]
     fn offsets_over_4_gib_hold_the_boundary_until_the_next_file() {
         let mut t = Track::new(spot(100, None));
-        t.advance(u32::MAX - 5);
+        t.advance(u32::MAX - 5, 900);
         t.commit();
         assert_eq!(t.boundary().pos, u64::from(u32::MAX) - 5);
         for low in [90, 3_000_000_000, 4, 200] {
-            t.advance(low);
+            t.advance(low, 4);
             t.commit();
             assert_eq!(t.boundary().pos, u64::from(u32::MAX) - 5);
         }
         assert_eq!(t.end, 2 * (1 << 32) + 200);
         t.rotate("b.000002", 4);
-        t.advance(500);
+        t.advance(500, 9);
         t.commit();
         assert_eq!(t.boundary().describe(), "b.000002:500");
     }
@@ -194,8 +202,9 @@ mod tests {
         assert_eq!(t.boundary().gtid.as_ref().unwrap().to_string(), format!("{uuid}:1-5"));
         t.commit();
         assert_eq!(t.boundary().gtid.as_ref().unwrap().to_string(), format!("{uuid}:1-6"));
+        t.advance(300, 80);
         t.begin(None);
-        assert_eq!(t.boundary().gtid, None);
+        assert_eq!((t.boundary().gtid.as_ref(), t.boundary().pos), (None, 220));
         t.begin(Some((bytes, 7)));
         t.commit();
         assert_eq!(t.boundary().gtid, None);

@@ -21,6 +21,7 @@ use crate::error::{Error, Kind, Result};
 
 /// How long a key may wait for its batch to fill while other events keep coming.
 const LINGER: Duration = Duration::from_millis(10);
+/// How often the server says that it is there; oftener if silence is not to last long.
 const HEARTBEAT: Duration = Duration::from_secs(2);
 /// How long the server may take to begin the stream: it may have to look for the place in a long file.
 const BEGIN: Duration = Duration::from_secs(60);
@@ -147,7 +148,9 @@ impl Reader {
         attempt: &mut u32,
     ) -> End {
         self.shared.reconnect.store(false, Ordering::Relaxed);
-        let opening = tokio::time::timeout(BEGIN, open(&self.address, self.decoder.boundary(), self.server_id));
+        let heartbeat = HEARTBEAT.min(self.options.silence / 4);
+        let opening =
+            tokio::time::timeout(BEGIN, open(&self.address, self.decoder.boundary(), self.server_id, heartbeat));
         let opened = tokio::select! {
             biased;
             () = stopped(&self.shared) => return End::Stopped,
@@ -164,7 +167,7 @@ impl Reader {
             let next = match stream.next().now_or_never() {
                 Some(next) => next,
                 None => {
-                    self.decoder.flush();
+                    self.decoder.out.flush();
                     if !self.hand_over() {
                         return End::Stopped;
                     }
@@ -206,14 +209,14 @@ impl Reader {
             }
             if kind == 15 {
                 // The place was found: the server has begun to send.
-                if let Some(ready) = ready.take() {
-                    if ready.send(Ok(())).is_err() {
-                        return End::Stopped;
-                    }
+                if let Some(ready) = ready.take()
+                    && ready.send(Ok(())).is_err()
+                {
+                    return End::Stopped;
                 }
             }
-            if self.decoder.waiting_since().is_some_and(|since| since.elapsed() >= LINGER) {
-                self.decoder.flush();
+            if self.decoder.out.waiting_since().is_some_and(|since| since.elapsed() >= LINGER) {
+                self.decoder.out.flush();
             }
             if !self.hand_over() {
                 return End::Stopped;
@@ -226,7 +229,7 @@ impl Reader {
         if self.shared.stop.load(Ordering::Relaxed) {
             return false;
         }
-        while let Some(item) = self.decoder.pop() {
+        while let Some(item) = self.decoder.out.pop() {
             self.delivered += 1;
             if !self.deliver(Batch { number: self.delivered, item: Ok(item) }) {
                 return false;
@@ -265,14 +268,14 @@ async fn stopped(shared: &Shared) {
 }
 
 /// Opens the stream at a boundary; returns it with the server's identity.
-async fn open(address: &Address, from: &Spot, server_id: u32) -> Result<(BinlogStream, String)> {
+async fn open(address: &Address, from: &Spot, server_id: u32, heartbeat: Duration) -> Result<(BinlogStream, String)> {
     let mut session = Session::open(address).await?;
     let server = session.identity().await?;
     if server != from.server {
         same_history(&mut session, from, &server).await?;
     }
     // A slow reader makes the server wait in its write; heartbeats tell a quiet server from a dead one.
-    let heartbeat = HEARTBEAT.as_nanos();
+    let heartbeat = heartbeat.as_nanos();
     let sets = format!(
         "SET SESSION net_write_timeout = 3600, @master_heartbeat_period = {heartbeat}, \
          @source_heartbeat_period = {heartbeat}, @mariadb_slave_capability = 4"
@@ -306,19 +309,32 @@ async fn same_history(session: &mut Session, from: &Spot, server: &str) -> Resul
 fn sorted(error: Error) -> End {
     match (code(&error), error.kind()) {
         (Some(1236), _) if error.what().contains("same server") => End::Lost(error),
-        (Some(1236), _) => End::Fatal(
-            Error::definite("The server no longer has the binlog from where osc has to go on.")
-                .table("The table was not swapped and is as the application left it.")
-                .todo(
-                    "Start the change again from the beginning, and let the server keep its binlog for longer than the \
-                     change takes (binlog_expire_logs_seconds).",
-                )
-                .caused_by(error),
-        ),
+        (Some(1236), _) => End::Fatal(no_binlog(error)),
         (_, Kind::Transient | Kind::Refused) => End::Lost(error),
         (Some(_), Kind::Definite) => End::Lost(error),
         _ => End::Fatal(error),
     }
+}
+
+/// The server won't send its binlog from where osc has to go on.
+fn no_binlog(error: Error) -> Error {
+    let gone = ["purged", "not find first log", "not find GTID"].iter().any(|words| error.what().contains(words));
+    let (what, todo) = if gone {
+        (
+            "The server no longer has the binlog from where osc has to go on.".to_string(),
+            "Start the change again from the beginning, and let the server keep its binlog for longer than the change \
+             takes (binlog_expire_logs_seconds).",
+        )
+    } else {
+        (
+            format!("The server can't send its binlog from where osc has to go on: {}", error.what()),
+            "Start the change again from the beginning.",
+        )
+    };
+    Error::definite(what)
+        .table("The table was not swapped and is as the application left it.")
+        .todo(todo)
+        .caused_by(error)
 }
 
 fn words(panic: &(dyn Any + Send)) -> String {

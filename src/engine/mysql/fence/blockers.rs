@@ -1,5 +1,6 @@
 //! Who holds the table while the lock is waited for, in words for the log.
 
+use crate::engine::mysql::preflight::xa;
 use crate::engine::mysql::session::Session;
 use crate::engine::mysql::sql::{Table, text};
 
@@ -23,17 +24,25 @@ pub async fn name(session: &mut Session, table: &Table) -> String {
             text(table.name.bare())
         )
     };
-    match session.all::<(u64, String, Option<i64>, String)>(&sql).await {
-        Ok(rows) if !rows.is_empty() => {
-            let one = |(id, who, seconds, what): &(u64, String, Option<i64>, String)| {
-                format!("connection {id} of {who}, for {} s: {what}", seconds.unwrap_or(0))
-            };
-            format!(" (held by {})", rows.iter().map(one).collect::<Vec<_>>().join("; "))
-        }
-        Ok(_) => String::new(),
+    let mut held = match session.all::<(u64, String, Option<i64>, String)>(&sql).await {
+        Ok(rows) => rows.into_iter().map(one).collect(),
         Err(error) => {
             tracing::debug!(%error, "asking who holds the table");
-            String::new()
+            Vec::new()
         }
+    };
+    // A prepared transaction holds its locks without a connection. Of which table, nobody tells.
+    match xa::prepared_xa(session).await {
+        Ok(xids) if xids.is_empty() => {}
+        Ok(xids) => {
+            let named: Vec<_> = xids.iter().take(3).map(String::as_str).collect();
+            held.push(format!("or by a prepared XA transaction: {}", named.join(" ")));
+        }
+        Err(error) => tracing::debug!(%error, "asking for prepared XA transactions"),
     }
+    if held.is_empty() { String::new() } else { format!(" (held by {})", held.join("; ")) }
+}
+
+fn one((id, who, seconds, what): (u64, String, Option<i64>, String)) -> String {
+    format!("connection {id} of {who}, for {} s: {what}", seconds.unwrap_or(0))
 }

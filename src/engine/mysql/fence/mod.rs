@@ -33,6 +33,7 @@ use super::session::{Session, code};
 use super::source::MySqlSource;
 use crate::engine::{Fence, Patience, Swapped};
 use crate::error::{Error, Kind, Result};
+use crate::failpoint;
 use crate::model::{Key, Rows};
 
 pub use two_sessions::{SENTRY, remove_sentry, sentry_statement};
@@ -113,35 +114,43 @@ pub fn statements(names: &Names, flavor: Flavor) -> Vec<String> {
 /// Takes the lock.
 pub async fn lock(source: &MySqlSource, patience: Patience) -> Result<MySqlFence> {
     let names = &source.rewrite.names;
-    let mut session = Session::open(&source.address).await?;
+    let mut session = source.rewrite.session(&source.address).await?;
     let mut other = Session::open(&source.address).await?;
     if session.flavor.is_mariadb() {
         two_sessions::put_sentry(&mut other, names).await?;
     }
     // Statements of the final sync are transactions of their own under the table locks: START
     // TRANSACTION would release the locks.
+    let ids = [session.id, other.id];
     let id = session.id;
+    failpoint::hit("before-lock", &ids).await;
+    // Whatever becomes of this process (stopped, cut off from the server): the server itself ends the
+    // wait for the lock, and a session that holds it and says nothing.
+    let (wait, hold) = (patience.lock_wait.as_secs() + 1, patience.hold.as_secs() + 1);
+    session.exec(&format!("SET SESSION lock_wait_timeout = {wait}, wait_timeout = {hold}")).await?;
     let statement = lock_statement(names, session.flavor);
     let granted = {
         let waiting = session.exec(&statement);
         tokio::pin!(waiting);
         let granted = tokio::time::timeout(patience.lock_wait, &mut waiting).await;
         if granted.is_err() {
-            let blockers = blockers::name(&mut other, &names.original).await;
+            // First of all: the application waits.
             let _ = other.exec(&format!("KILL QUERY {id}")).await;
             // Whether the kill or the grant came first: the session is closed, and with it the lock.
             let _ = tokio::time::timeout(Duration::from_secs(10), waiting).await;
-            return Err(Error::transient(format!(
-                "The table could not be locked within {} ms{blockers}.",
-                patience.lock_wait.as_millis()
-            )));
         }
         granted
     };
-    if let Ok(result) = granted {
-        result?;
-    }
+    let Ok(granted) = granted else {
+        drop(session);
+        let blockers = blockers::name(&mut other, &names.original).await;
+        let limit = patience.lock_wait.as_millis();
+        return Err(Error::transient(format!("The table could not be locked within {limit} ms{blockers}.")));
+    };
+    granted?;
+    let granted = Instant::now();
     let watchdog = Watchdog::arm(source.address.clone(), id, patience.hold);
+    failpoint::hit("lock-granted", &ids).await;
     Ok(MySqlFence {
         session,
         other,
@@ -151,7 +160,7 @@ pub async fn lock(source: &MySqlSource, patience: Patience) -> Result<MySqlFence
         fingerprint: source.fingerprint.clone(),
         auto_increment: source.auto_increment,
         counts: source.counts,
-        granted: Instant::now(),
+        granted,
         watchdog,
     })
 }
@@ -172,25 +181,40 @@ impl MySqlFence {
         }
     }
 
-    /// The shadow goes on counting where the table is.
+    /// The shadow goes on counting where the table is, or where the ALTER says.
     async fn carry_auto_increment(&mut self) -> Result<()> {
+        if !self.counts {
+            return Ok(());
+        }
         let names = self.rewrite.names.clone();
-        let (_, source) = catalog::definition(&mut self.session, &names.original).await?;
-        let Some(wanted) = source.max(self.auto_increment) else { return Ok(()) };
-        match catalog::definition(&mut self.session, &names.shadow).await? {
-            (_, shadow) if shadow.unwrap_or(1) < wanted && self.counts => {
-                self.session.exec(&format!("ALTER TABLE {} AUTO_INCREMENT = {wanted}", names.shadow)).await.map(drop)
+        let wanted = match self.auto_increment {
+            // The server takes no less than one more than the highest number there is: not what the counter was.
+            Some(asked) => Some(asked),
+            None => {
+                let (_, source) = catalog::definition(&mut self.session, &names.original).await?;
+                let (_, shadow) = catalog::definition(&mut self.session, &names.shadow).await?;
+                source.filter(|source| shadow.unwrap_or(1) < *source)
             }
-            _ => Ok(()),
+        };
+        match wanted {
+            Some(next) => {
+                self.session.exec(&format!("ALTER TABLE {} AUTO_INCREMENT = {next}", names.shadow)).await.map(drop)
+            }
+            None => Ok(()),
         }
     }
 }
 
 impl Fence for MySqlFence {
     async fn sync(&mut self, keys: &[Key]) -> Result<()> {
+        let ids = [self.session.id, self.other.id];
+        failpoint::hit("drained", &ids).await;
         self.undisturbed().await?;
         for keys in keys.chunks(BATCH) {
             self.session.exec_long(&self.rewrite.delete(Rows::Keys(keys))?).await?;
+        }
+        if !keys.is_empty() {
+            failpoint::hit("final-sync", &ids).await;
         }
         for keys in keys.chunks(BATCH) {
             let insert = self.rewrite.insert(&self.rewrite.names.shadow, Rows::Keys(keys))?;
@@ -205,7 +229,9 @@ impl Fence for MySqlFence {
                 });
             }
         }
-        self.carry_auto_increment().await
+        self.carry_auto_increment().await?;
+        failpoint::hit("synced", &ids).await;
+        Ok(())
     }
 
     async fn swap(mut self) -> Result<Swapped> {
@@ -215,7 +241,7 @@ impl Fence for MySqlFence {
         let swapped = if self.session.flavor.is_mariadb() {
             two_sessions::rename(&mut self.session, &mut self.other, &self.rewrite.names, &rename).await
         } else {
-            one_session::rename(&mut self.session, &rename).await
+            one_session::rename(&mut self.session, &rename, self.other.id).await
         };
         let held = granted.elapsed();
         match swapped {

@@ -5,9 +5,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{SENTRY, kill};
+use crate::engine::mysql::catalog;
 use crate::engine::mysql::connect::Address;
 use crate::engine::mysql::names::Names;
-use crate::engine::mysql::session::Session;
+use crate::engine::mysql::session::{Connection, Session};
 use crate::engine::mysql::sql::text;
 use crate::error::{Error, Result};
 
@@ -43,9 +44,8 @@ pub async fn swapped(address: &Address, names: &Names, ids: [u32; 2]) -> Result<
 
 async fn look(address: &Address, names: &Names, ids: [u32; 2]) -> Result<Option<bool>> {
     let mut session = Session::open(address).await?;
-    let [a, b] = ids;
-    let left: Vec<u32> =
-        session.all(&format!("SELECT id FROM information_schema.processlist WHERE id IN ({a}, {b})")).await?;
+    let there: Vec<u64> = session.connections().await?.iter().map(|c| c.id).collect();
+    let left: Vec<u32> = ids.into_iter().filter(|id| there.contains(&u64::from(*id))).collect();
     if !left.is_empty() {
         for id in left {
             kill(address, id).await;
@@ -53,6 +53,40 @@ async fn look(address: &Address, names: &Names, ids: [u32; 2]) -> Result<Option<
         return Ok(None);
     }
     is_swapped(&mut session, names).await.map(Some)
+}
+
+/// Waits until no RENAME of a dead process is under way any more: its connections are the server's to
+/// notice, and until then the catalog's answer isn't final. By account, because the list of statements
+/// is cut and has no characters of four bytes; another run's RENAME takes milliseconds.
+pub async fn settled(session: &mut Session) -> Result<()> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let all = session.connections().await?;
+        let user = all.iter().find(|c| c.id == u64::from(session.id)).map(|c| c.user.clone());
+        let renames = |c: &Connection| Some(&c.user) == user.as_ref() && c.statement.starts_with("RENAME TABLE");
+        let Some(rename) = all.iter().find(|c| renames(c)) else { return Ok(()) };
+        if Instant::now() > until {
+            return Err(Error::refused(format!(
+                "Connection {} of this account has been at a RENAME for a minute.",
+                rename.id
+            ))
+            .table("Nothing was changed by this process.")
+            .todo("See what it waits for in SHOW PROCESSLIST; when it has ended, run the same command again."));
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// The run of this fingerprint swapped the tables and dropped the old one, and was cut off before it
+/// removed its record.
+pub async fn is_swapped_and_dropped(session: &mut Session, names: &Names, fingerprint: &str) -> Result<bool> {
+    for table in [&names.shadow, &names.old] {
+        if catalog::exists(session, table).await? {
+            return Ok(false);
+        }
+    }
+    Ok(catalog::exists(session, &names.original).await?
+        && catalog::definition(session, &names.original).await?.0 != fingerprint)
 }
 
 /// What the catalog says now.

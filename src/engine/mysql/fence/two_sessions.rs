@@ -18,6 +18,7 @@ use crate::engine::mysql::names::Names;
 use crate::engine::mysql::session::Session;
 use crate::engine::mysql::sql::text;
 use crate::error::{Error, Result};
+use crate::failpoint;
 
 /// The sentry's table comment, by which it's known from an old table with the user's rows.
 pub const SENTRY: &str = "osc: sentry, holds no data";
@@ -26,7 +27,7 @@ pub const SENTRY: &str = "osc: sentry, holds no data";
 const QUEUE: Duration = Duration::from_secs(1);
 
 pub fn sentry_statement(names: &Names) -> String {
-    format!("CREATE TABLE {} (sentry INT) ENGINE=InnoDB COMMENT={}", names.old, quoted(SENTRY))
+    format!("CREATE TABLE {} (sentry INT PRIMARY KEY) ENGINE=InnoDB COMMENT={}", names.old, quoted(SENTRY))
 }
 
 fn quoted(comment: &str) -> String {
@@ -66,7 +67,9 @@ pub async fn rename(holder: &mut Session, renamer: &mut Session, names: &Names, 
     tokio::pin!(queued);
     let unlock = async {
         wait_until_queued(holder, id, rename).await?;
+        failpoint::hit("rename-queued", &[holder.id, id]).await;
         holder.exec(&format!("DROP TABLE {}", names.old)).await?;
+        failpoint::hit("sentry-dropped", &[holder.id, id]).await;
         holder.exec("UNLOCK TABLES").await.map(drop)
     };
     let unlocked = tokio::select! {
@@ -75,7 +78,11 @@ pub async fn rename(holder: &mut Session, renamer: &mut Session, names: &Names, 
         unlocked = unlock => unlocked,
     };
     match unlocked {
-        Ok(()) => queued.await.map(drop),
+        Ok(()) => {
+            queued.await?;
+            failpoint::hit("renamed", &[holder.id, id]).await;
+            Ok(())
+        }
         // The locks may still be held; the caller ends both connections and looks.
         Err(error) => Err(error),
     }
@@ -83,13 +90,14 @@ pub async fn rename(holder: &mut Session, renamer: &mut Session, names: &Names, 
 
 /// Waits until the server says that the RENAME waits for a table lock.
 async fn wait_until_queued(holder: &mut Session, id: u32, rename: &str) -> Result<()> {
-    let sql = format!("SELECT state, info FROM information_schema.processlist WHERE id = {id}");
+    // The other column, INFO, has no characters of four bytes.
+    let sql = format!("SELECT state, info_binary FROM information_schema.processlist WHERE id = {id}");
     let until = Instant::now() + QUEUE;
     while Instant::now() < until {
-        let row: Option<(Option<String>, Option<String>)> = holder.first(&sql).await?;
+        let row: Option<(Option<String>, Option<Vec<u8>>)> = holder.first(&sql).await?;
         if let Some((Some(state), Some(info))) = row
             && state == "Waiting for table metadata lock"
-            && info == rename
+            && info == rename.as_bytes()
         {
             return Ok(());
         }

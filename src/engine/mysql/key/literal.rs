@@ -29,7 +29,7 @@ pub fn literal(kind: &Kind, value: &Value) -> String {
             bytes(&filled)
         }
         // Its own character set, and no collation: the column's decides.
-        (Kind::Text { charset, .. }, Value::Bytes(value)) => format!("_{charset}{}", bytes(value)),
+        (Kind::Text { charset, .. }, Value::Bytes(value)) => format!("_{charset} {}", bytes(value)),
         (_, Value::Bytes(value)) => bytes(value),
     }
 }
@@ -127,7 +127,7 @@ mod tests {
         assert_eq!(span_text(-3_020_399_000_001), "-838:59:59.000001");
         assert_eq!(span_text(0), "00:00:00");
         let text = Kind::Text { charset: "latin1".into(), collation: String::new(), chars: 1, fixed: false };
-        assert_eq!(literal(&text, &Value::Bytes(vec![0xe4])), "_latin1x'e4'");
+        assert_eq!(literal(&text, &Value::Bytes(vec![0xe4])), "_latin1 x'e4'");
         assert_eq!(literal(&Kind::Binary { len: 2 }, &Value::Bytes(vec![1])), "x'0100'");
         assert_eq!(literal(&Kind::Date, &Value::Moment(Moment { year: 1, ..Moment::default() })), "'0001-00-00'");
     }

@@ -1,9 +1,16 @@
 //! WHERE clauses for sets of keys and for ranges, in forms that both servers turn into range access.
 //!
-//! Proved on both by counting what they read (tests/plan.rs): `(a, b) IN ((1, 2), …)` reads one row
-//! for each key, also in a DELETE and with statistics of an empty table; `(a, b) > (1, 2)` scans the
-//! whole table on both, so a range is spelled out column by column, with a bound of its own on the
-//! first column. ENUM and SET have range access for equality only, so their comparisons become IN.
+//! Proved on both by counting what they read (tests/it/plan/access.rs), and timed:
+//! - `(a, b) > (1, 2)` scans the whole table on both, so a range is spelled out column by column, with
+//!   a bound of its own on the first column.
+//! - `(a, b) IN ((1, 2), …)` has range access on both and takes a fifth of the time of the same as an
+//!   OR of ANDs (16 against 82 ms for 1,000 keys).
+//! - In MySQL 9.7 a list of more than one row finds nothing if a column is an ENUM or a SET compared
+//!   with a number: such columns stand outside of the list, one list for each value.
+//! - In MariaDB 10.11 a list with literals below and above 2^63 scans the whole index: two lists.
+//! - ENUM and SET have range access for equality only: their comparisons become IN.
+
+use std::collections::BTreeMap;
 
 use super::kind::Kind;
 use super::literal::literal;
@@ -39,20 +46,59 @@ impl Is {
 
 /// The rows with these keys.
 pub fn keys(columns: &[Col<'_>], keys: &[Vec<Value>]) -> String {
-    if keys.is_empty() {
-        return "FALSE".into();
+    let mut groups: BTreeMap<Vec<Apart>, Vec<&Vec<Value>>> = BTreeMap::new();
+    for key in keys {
+        groups.entry(apart(columns, key)).or_default().push(key);
     }
-    let row = |key: &Vec<Value>| list(columns.iter().zip(key).map(|(c, v)| literal(c.kind, v)));
-    match columns {
-        [one] => format!("{} IN ({})", one.name, list(keys.iter().map(row))),
-        many => {
-            format!(
-                "({}) IN ({})",
-                list(many.iter().map(|c| c.name)),
-                list(keys.iter().map(|k| format!("({})", row(k))))
-            )
-        }
+    let parts: Vec<String> = groups.iter().map(|(apart, keys)| group(columns, apart, keys)).collect();
+    match parts.as_slice() {
+        [] => "FALSE".into(),
+        [one] => one.clone(),
+        many => format!("(({}))", many.join(") OR (")),
     }
+}
+
+/// What keeps keys out of one IN list, for each column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Apart {
+    Nothing,
+    /// A list with literals below and above 2^63 has no range access in MariaDB.
+    Large,
+    /// A column that can't be in a list of rows has one value for the whole list.
+    Fixed(i128),
+}
+
+fn apart(columns: &[Col<'_>], key: &[Value]) -> Vec<Apart> {
+    let one = |(column, value): (&Col<'_>, &Value)| match (column.kind, value) {
+        (Kind::Enum { .. } | Kind::Set { .. }, Value::Int(n)) if columns.len() > 1 => Apart::Fixed(*n),
+        (_, Value::Int(n)) if *n > i128::from(i64::MAX) => Apart::Large,
+        _ => Apart::Nothing,
+    };
+    columns.iter().zip(key).map(one).collect()
+}
+
+fn group(columns: &[Col<'_>], apart: &[Apart], keys: &[&Vec<Value>]) -> String {
+    let fixed = |at: usize| matches!(apart.get(at), Some(Apart::Fixed(_)));
+    let mut terms: Vec<String> = columns
+        .iter()
+        .zip(apart)
+        .filter_map(|(column, apart)| match apart {
+            Apart::Fixed(n) => Some(format!("{} = {n}", column.name)),
+            _ => None,
+        })
+        .collect();
+    let listed: Vec<(usize, &Col<'_>)> = columns.iter().enumerate().filter(|(at, _)| !fixed(*at)).collect();
+    let literals = |key: &Vec<Value>| list(listed.iter().filter_map(|(at, c)| Some(literal(c.kind, key.get(*at)?))));
+    match listed.as_slice() {
+        [] => {}
+        [(_, one)] => terms.push(format!("{} IN ({})", one.name, list(keys.iter().map(|k| literals(k))))),
+        many => terms.push(format!(
+            "({}) IN ({})",
+            list(many.iter().map(|(_, c)| c.name)),
+            list(keys.iter().map(|k| format!("({})", literals(k))))
+        )),
+    }
+    terms.join(" AND ")
 }
 
 /// The rows above `after` up to and with `upto`.
@@ -156,6 +202,21 @@ mod tests {
         });
         with(&[("a", INT, false), ("b", INT, false)], |c| {
             assert_eq!(keys(c, &[ints([1, 2]), ints([3, 4])]), "(`a`, `b`) IN ((1, 2), (3, 4))");
+        });
+    }
+
+    #[test]
+    fn what_can_not_be_in_one_list_is_in_several() {
+        let members = ["'x'", "'y'"].map(String::from).to_vec();
+        let kind = Kind::Enum { members, charset: "latin1".into() };
+        with(&[("e", kind.clone(), false)], |c| assert_eq!(keys(c, &[ints([1]), ints([2])]), "`e` IN (1, 2)"));
+        with(&[("e", kind, false), ("b", INT, false)], |c| {
+            let all = [ints([1, 5]), ints([2, 5]), ints([1, 6])];
+            assert_eq!(keys(c, &all), "((`e` = 1 AND `b` IN (5, 6)) OR (`e` = 2 AND `b` IN (5)))");
+        });
+        with(&[("u", Kind::Int { width: 8, unsigned: true }, false)], |c| {
+            let all = [ints([1]), ints([1 << 63]), ints([2])];
+            assert_eq!(keys(c, &all), "((`u` IN (1, 2)) OR (`u` IN (9223372036854775808)))");
         });
     }
 

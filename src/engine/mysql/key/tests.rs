@@ -41,7 +41,7 @@ fn a_key_becomes_sql_on_both_sides() {
     assert_eq!(spec.columns(), [3, 0, 1]);
     assert_eq!(
         spec.where_keys(Side::Shadow, std::slice::from_ref(&k)).unwrap(),
-        "(`new_region`, `new_at`, `new_id`) IN ((_utf8mb4x'650075', '2024-01-02 03:04:05', 18446744073709551615))"
+        "(`new_region`, `new_at`, `new_id`) IN ((_utf8mb4 x'650075', '2024-01-02 03:04:05', 18446744073709551615))"
     );
     assert_eq!(spec.select_list(), "HEX(`region`), `at`, `id`");
     assert_eq!(spec.order_by(Side::Source), "`region`, `at` DESC, `id`");

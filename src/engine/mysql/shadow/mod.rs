@@ -21,6 +21,10 @@ use super::sql::{Ident, list};
 use crate::error::{Error, Kind, Result};
 use convert::Circumstances;
 
+/// For the sessions that copy, if [`Shadow::dates_stay`].
+pub const KEEP_DATES: &str = "SET SESSION sql_mode = CONCAT(REPLACE(REPLACE(@@SESSION.sql_mode, 'NO_ZERO_IN_DATE', ''), \
+                              'NO_ZERO_DATE', ''), ',ALLOW_INVALID_DATES')";
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shadow {
     /// The shadow's own catalog.
@@ -89,7 +93,7 @@ impl Shadow {
             );
         }
         let dates_stay = mapping::dates_stay(original, &info, &origins);
-        let unique_keys = unique::keys(original, &info, &origins, circumstances.strict);
+        let unique_keys = unique::keys(original, &info, &origins, circumstances.strict)?;
         Ok(Shadow { info, columns, unique_keys, warnings, dates_stay, origins })
     }
 

@@ -3,31 +3,42 @@
 use crate::engine::mysql::catalog::{Index, IndexPart, TableInfo};
 use crate::engine::mysql::key::Kind;
 use crate::engine::mysql::sql::Ident;
+use crate::error::{Error, Result};
 
 /// A unique key of the shadow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UniqueKey {
     pub name: Ident,
-    /// Its whole columns; one that has only part of a column, or an expression, shows fewer.
     pub columns: Vec<Ident>,
     /// The original has a unique key that implies it, so a duplicate is never the data's.
     pub holds: bool,
 }
 
-pub fn keys(original: &TableInfo, shadow: &TableInfo, origins: &[Option<usize>], strict: bool) -> Vec<UniqueKey> {
-    shadow
-        .indexes
-        .iter()
-        .filter(|index| index.unique)
-        .map(|index| UniqueKey {
+/// All of the shadow's unique keys. One over an expression is refused: when rows collide under it there
+/// is no column to find the other row by.
+pub fn keys(
+    original: &TableInfo,
+    shadow: &TableInfo,
+    origins: &[Option<usize>],
+    strict: bool,
+) -> Result<Vec<UniqueKey>> {
+    let key = |index: &Index| {
+        let column = |part: &IndexPart| {
+            part.column.clone().ok_or_else(|| {
+                Error::refused(format!("The unique key {} is over an expression, which osc can't follow.", index.name))
+                    .todo("Put the unique key over a generated column instead, or use a native ALTER.")
+            })
+        };
+        Ok(UniqueKey {
             name: index.name.clone(),
-            columns: index.parts.iter().filter_map(|part| part.column.clone()).collect(),
+            columns: index.parts.iter().map(column).collect::<Result<_>>()?,
             holds: original
                 .indexes
                 .iter()
                 .any(|own| own.unique && implies(own, index, original, shadow, origins, strict)),
         })
-        .collect()
+    };
+    shadow.indexes.iter().filter(|index| index.unique).map(key).collect()
 }
 
 /// Whether rows that are unique by `own` are unique by `index` too: each part of `own` is a part of

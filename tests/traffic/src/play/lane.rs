@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::watch;
 
+use super::courtesy::Courtesy;
 use super::pulse::Pulse;
 use crate::config::{Config, Operation};
 use crate::error::Error;
@@ -28,10 +29,7 @@ pub(crate) struct Shared {
     pub run: u16,
     pub epoch: Instant,
     pub pulse: Pulse,
-    /// Held by the one statement or transaction that puts a unique value where it has been before
-    /// (a key update that keeps it, an exchange): InnoDB checks those under gap locks, and two of
-    /// them next to each other can deadlock. A lane that finds it held does something else.
-    pub gap: Arc<Mutex<()>>,
+    pub courtesy: Courtesy,
     /// The server's number of each lane's connection; 0 while it has none.
     pub connections: Vec<AtomicU32>,
 }
@@ -59,14 +57,12 @@ pub(crate) struct Lane {
     pub rng: StdRng,
     pub mint: Mint,
     pub tally: Tally,
-    stop: watch::Receiver<bool>,
+    stop: watch::Receiver<Option<Duration>>,
     samples: Vec<Sample>,
     /// The connection before this one, which the server may not have noticed is gone, and its age.
     former: Option<(u32, Instant)>,
     /// Of the operation at hand: when its first statement was sent.
     first_sent: Option<Instant>,
-    /// Of the operation at hand: the time its statements took.
-    spent: Duration,
 }
 
 /// What is left of a lane at the end.
@@ -77,7 +73,13 @@ pub(crate) struct LaneRecord {
 }
 
 impl Lane {
-    pub fn new(shared: Arc<Shared>, session: Session, mint: Mint, number: u64, stop: watch::Receiver<bool>) -> Lane {
+    pub fn new(
+        shared: Arc<Shared>,
+        session: Session,
+        mint: Mint,
+        number: u64,
+        stop: watch::Receiver<Option<Duration>>,
+    ) -> Lane {
         let lanes = shared.config.lanes();
         let mut lane = Lane {
             number,
@@ -90,7 +92,6 @@ impl Lane {
             session: None,
             former: None,
             first_sent: None,
-            spent: Duration::ZERO,
             shared,
         };
         lane.adopt(session);
@@ -114,8 +115,8 @@ impl Lane {
             self.end_operation(due(n));
             n += 1;
         }
-        let elapsed = self.shared.epoch.elapsed();
-        while due(n) < elapsed {
+        let stopped = self.stop.borrow().unwrap_or_default();
+        while due(n) < stopped {
             self.tally.unserved += 1;
             n += 1;
         }
@@ -135,7 +136,6 @@ impl Lane {
 
     pub fn begin_operation(&mut self) {
         self.first_sent = None;
-        self.spent = Duration::ZERO;
     }
 
     fn end_operation(&mut self, due: Duration) {
@@ -165,12 +165,12 @@ impl Lane {
     /// Waits for this long; true, at once, if the traffic is to stop.
     pub async fn pause(&mut self, time: Duration) -> bool {
         // An error means that the handle is gone: stop, too.
-        let stopped = self.stop.wait_for(|stop| *stop);
+        let stopped = self.stop.wait_for(Option::is_some);
         tokio::time::timeout(time, stopped).await.is_ok()
     }
 
     pub fn stopping(&self) -> bool {
-        *self.stop.borrow() || self.stop.has_changed().is_err()
+        self.stop.borrow().is_some() || self.stop.has_changed().is_err()
     }
 
     fn connection_id(&self, id: u32) {
@@ -212,18 +212,24 @@ impl Lane {
     }
 
     /// Waits until the server has ended the connection before this one: until then it may hold locks
-    /// on this lane's rows, or a prepared transaction. False if it is still there after 5 seconds.
-    pub async fn former_is_gone(&mut self) -> bool {
-        let Some((id, opened)) = self.former else { return true };
+    /// on this lane's rows. Not forever: it may be stuck.
+    async fn former_is_gone(&mut self) {
+        if let Some((id, opened)) = self.former.take() {
+            self.is_gone(id, opened).await;
+        }
+    }
+
+    /// Waits until the server has ended a connection; false if it is still there after 5 seconds.
+    pub async fn is_gone(&mut self, id: u32, opened: Instant) -> bool {
         for _ in 0..200 {
             let Some(session) = self.session.as_mut() else { return false };
             match session.is_gone(id, opened).await {
-                Ok(true) => {
-                    self.former = None;
-                    return true;
-                }
+                Ok(true) => return true,
                 Ok(false) => tokio::time::sleep(Duration::from_millis(25)).await,
-                Err(_) => return false,
+                Err(_) => {
+                    self.drop_session();
+                    return false;
+                }
             }
         }
         false
@@ -280,7 +286,6 @@ impl Lane {
     /// Books the answer, and the time it took.
     fn answered<T>(&mut self, kind: Kind, sent: Instant, session: Session, result: Result<T, Error>) -> Answer<T> {
         let took = sent.elapsed();
-        self.spent += took;
         let sent = sent.saturating_duration_since(self.shared.epoch);
         let micros = |d: Duration| u64::try_from(d.as_micros()).unwrap_or(u64::MAX);
         self.tally.time(kind, self.number, micros(sent), micros(took));

@@ -1,5 +1,6 @@
 //! The application that the traffic plays.
 
+mod courtesy;
 pub(crate) mod lane;
 mod pick;
 mod plan;

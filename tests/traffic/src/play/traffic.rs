@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::courtesy::Courtesy;
 use super::lane::{Lane, LaneRecord, Shared};
 use super::pulse::{Progress, Pulse};
 use crate::config::Config;
@@ -24,7 +25,7 @@ pub struct Traffic;
 pub struct Handle {
     shared: Arc<Shared>,
     stamper: Stamper,
-    stop: watch::Sender<bool>,
+    stop: watch::Sender<Option<Duration>>,
     lanes: Vec<JoinHandle<LaneRecord>>,
 }
 
@@ -53,12 +54,12 @@ impl Traffic {
             census: Arc::new(census),
             run,
             epoch,
-            gap: Arc::default(),
+            courtesy: Courtesy::default(),
             pulse: Pulse::default(),
             connections: (0..count).map(|_| AtomicU32::new(0)).collect(),
             config,
         });
-        let (stop, stopped) = watch::channel(false);
+        let (stop, stopped) = watch::channel(None);
         let mut lanes = Vec::new();
         for (number, (session, mint)) in (0..count).zip(sessions.into_iter().zip(mints)) {
             let lane = Lane::new(Arc::clone(&shared), session, mint, number, stopped.clone());
@@ -100,7 +101,7 @@ impl Handle {
     pub async fn stop(self) -> Ledger {
         let elapsed = self.elapsed();
         // An error means that every lane has ended already.
-        let _ = self.stop.send(true);
+        let _ = self.stop.send(Some(elapsed));
         let mut records = Vec::new();
         for lane in self.lanes {
             records.push(lane.await.map_err(|e| e.to_string()));

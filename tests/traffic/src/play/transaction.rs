@@ -50,7 +50,8 @@ impl Lane {
 
     /// Two rows exchange their e-mail addresses.
     pub async fn swap(&mut self) {
-        let Ok(_gap) = Arc::clone(&self.shared.gap).try_lock_owned() else {
+        let shared = Arc::clone(&self.shared);
+        let Some(_permit) = shared.courtesy.reuse() else {
             return self.write(Dml::UpdateSecondary).await;
         };
         let mut draft = Draft::default();
@@ -87,7 +88,7 @@ impl Lane {
     pub async fn steps(&mut self, count: u32, draft: &mut Draft) -> bool {
         for _ in 0..count {
             let dml = STEPS[self.rng.random_range(0..STEPS.len())];
-            let planned = self.plan(dml, draft);
+            let (planned, _permit) = self.planned(dml, draft).await;
             if !self.step(&planned, draft).await {
                 return false;
             }

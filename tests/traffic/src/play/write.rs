@@ -1,7 +1,5 @@
 //! Single statements that change rows, each its own transaction.
 
-use std::sync::Arc;
-
 use super::lane::{Answer, Lane};
 use super::plan::{Planned, Planner};
 use crate::config::Dml;
@@ -9,23 +7,12 @@ use crate::record::draft::Draft;
 use crate::server::Done;
 
 impl Lane {
-    pub fn plan(&mut self, dml: Dml, draft: &Draft) -> Planned {
-        self.planner(draft).plan(dml)
-    }
-
     pub fn planner<'a>(&'a mut self, draft: &'a Draft) -> Planner<'a> {
         Planner { book: &mut self.book, rng: &mut self.rng, mint: &self.mint, draft }
     }
 
     pub async fn write(&mut self, dml: Dml) {
-        let (dml, _gap) = match dml {
-            Dml::UpdateKey => match Arc::clone(&self.shared.gap).try_lock_owned() {
-                Ok(guard) => (Dml::UpdateKey, Some(guard)),
-                Err(_) => (Dml::UpdateKeyAndEmail, None),
-            },
-            other => (other, None),
-        };
-        let planned = self.plan(dml, &Draft::default());
+        let (planned, _permit) = self.planned(dml, &Draft::default()).await;
         match self.execute(planned.kind, planned.sql, planned.args.clone()).await {
             Answer::Done(done) => {
                 let mut draft = Draft::default();

@@ -1,6 +1,11 @@
 //! XA transactions: prepared, held for a while, then committed or rolled back, sometimes by another
 //! connection than the one that prepared them.
 //!
+//! MariaDB loses such a transaction if another connection commits it in the moment between the server
+//! and InnoDB noticing that the first is gone: XA COMMIT answers OK, nothing is committed, and the row
+//! locks stay until a restart (seen on 10.11.18 and 11.8.6, at once with commits tried in a loop). So
+//! there the other connection waits for InnoDB; where the account can't see that, the same one commits.
+//!
 //! Their rows are in the change stream at PREPARE and in the table only at COMMIT, which is where a
 //! tool that tails the stream can lose them. Apart from the schedule: they wait on purpose.
 
@@ -13,12 +18,26 @@ use crate::config::Dml;
 use crate::error::Error;
 use crate::kind::Kind;
 use crate::record::draft::Draft;
+use crate::server::Handover;
 
 const STEPS: [Dml; 6] =
     [Dml::Insert, Dml::Update, Dml::Update, Dml::Delete, Dml::UpdateKeyAndEmail, Dml::InsertExplicit];
 
 /// "Unknown XID": never prepared, or finished already.
 const XAER_NOTA: u16 = 1397;
+
+/// The server's number of a connection, and when it was opened.
+type Connection = (u32, Instant);
+
+/// A transaction that is prepared, or may be.
+struct Prepared<'a> {
+    xid: &'a str,
+    /// Who prepared it.
+    by: Connection,
+    /// Who was last told to finish it.
+    finishing: Connection,
+    handover: Handover,
+}
 
 /// How the server was left with a transaction that was to be finished.
 enum Settled {
@@ -31,26 +50,30 @@ impl Lane {
     pub async fn run_xa(mut self) -> LaneRecord {
         // XIDs are the whole server's, so they must not meet those of another run.
         let nonce: u64 = rand::random();
+        let handover = match self.session.as_mut() {
+            Some(session) => session.handover().await.unwrap_or(Handover::Unseen),
+            None => Handover::Unseen,
+        };
         let mut n = 0;
         while !self.stopping() && self.connected(false).await {
             n += 1;
             let xid = format!("'osc-traffic-{nonce:x}-{}-{n}'", self.number);
             self.begin_operation();
-            self.xa(&xid).await;
+            self.xa(&xid, handover).await;
             let rest = Duration::from_millis(self.rng.random_range(20..150));
             self.pause(rest).await;
         }
         self.finish().await
     }
 
-    async fn xa(&mut self, xid: &str) {
+    async fn xa(&mut self, xid: &str, handover: Handover) {
         if !matches!(self.command(Kind::XaStart, &format!("XA START {xid}")).await, Answer::Done(_)) {
             return self.drop_session();
         }
         let mut draft = Draft::default();
         for _ in 0..self.rng.random_range(1..=4) {
             let dml = STEPS[self.rng.random_range(0..STEPS.len())];
-            let planned = self.plan(dml, &draft);
+            let (planned, _permit) = self.planned(dml, &draft).await;
             let answer = self.execute(planned.kind, planned.sql, planned.args.clone()).await;
             let went_well = match answer {
                 Answer::Done(done) => {
@@ -70,27 +93,34 @@ impl Lane {
         if !matches!(self.command(Kind::XaEnd, &format!("XA END {xid}")).await, Answer::Done(_)) {
             return self.drop_session();
         }
+        let Some(by) = self.current() else { return };
+        let mut prepared = Prepared { xid, by, finishing: by, handover };
         match self.command(Kind::XaPrepare, &format!("XA PREPARE {xid}")).await {
-            Answer::Done(_) => self.hold_and_finish(xid, &draft).await,
+            Answer::Done(_) => self.hold_and_finish(&mut prepared, &draft).await,
             // Prepared or not, it is never to be committed.
             _ => {
                 self.drop_session();
-                if matches!(self.settle("ROLLBACK", xid).await, Settled::Unclear) {
+                if matches!(self.settle("ROLLBACK", &mut prepared).await, Settled::Unclear) {
                     self.book.doubt(&draft, None);
                 }
             }
         }
     }
 
-    async fn hold_and_finish(&mut self, xid: &str, draft: &Draft) {
+    fn current(&self) -> Option<Connection> {
+        self.session.as_ref().map(|session| (session.id(), session.opened()))
+    }
+
+    async fn hold_and_finish(&mut self, prepared: &mut Prepared<'_>, draft: &Draft) {
         let hold = self.shared.config.xa_hold.mul_f64(self.rng.random_range(0.05..=1.0));
         self.pause(hold).await;
-        let elsewhere = self.rng.random_bool(0.4);
+        let elsewhere = self.rng.random_bool(0.4) && prepared.handover != Handover::Unseen;
         let commit = self.rng.random_bool(0.7);
         if elsewhere {
             self.leave().await;
-            if !self.connected(true).await {
-                return self.book.doubt(draft, None);
+            if !self.connected(true).await || !self.handed_over(prepared).await {
+                let settled = self.settle("ROLLBACK", prepared).await;
+                return self.settled(settled, false, draft);
             }
         }
         let (kind, verb) = match (commit, elsewhere) {
@@ -98,20 +128,25 @@ impl Lane {
             (true, false) => (Kind::XaCommit, "COMMIT"),
             (false, _) => (Kind::XaRollback, "ROLLBACK"),
         };
-        let settled = match self.command(kind, &format!("XA {verb} {xid}")).await {
+        prepared.finishing = self.current().unwrap_or(prepared.by);
+        let settled = match self.command(kind, &format!("XA {verb} {}", prepared.xid)).await {
             Answer::Done(_) => Settled::Finished,
             // It was prepared, and only this lane finishes it: unknown now means finished before.
-            Answer::Lost => match self.settle(verb, xid).await {
+            Answer::Lost => match self.settle(verb, prepared).await {
                 Settled::Unknown => Settled::Finished,
                 other => other,
             },
             // The failure is counted. Try on, lest the rows stay locked; but if the server does not
             // know the transaction, then it has vanished, and either state may be what is there.
-            Answer::Refused | Answer::Doubtful => match self.settle(verb, xid).await {
+            Answer::Refused | Answer::Doubtful => match self.settle(verb, prepared).await {
                 Settled::Finished => Settled::Finished,
                 _ => Settled::Unclear,
             },
         };
+        self.settled(settled, commit, draft);
+    }
+
+    fn settled(&mut self, settled: Settled, commit: bool, draft: &Draft) {
         match (settled, commit) {
             (Settled::Finished, true) => self.committed(draft),
             (Settled::Finished, false) => self.tally.rolled_back_rows += draft.changes().len() as u64,
@@ -119,23 +154,51 @@ impl Lane {
         }
     }
 
-    /// Finishes a transaction that may be prepared, whatever connection that takes.
-    async fn settle(&mut self, verb: &str, xid: &str) -> Settled {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while Instant::now() < deadline {
-            if !self.connected(true).await {
-                break;
-            }
-            // While the old connection lives, "unknown" may mean "still mine".
-            let former_gone = self.former_is_gone().await;
-            let Some(session) = self.session.as_mut() else { continue };
-            match session.command(&format!("XA {verb} {xid}")).await {
-                Ok(_) => return Settled::Finished,
-                Err(Error::Server { code: XAER_NOTA, .. }) if former_gone => return Settled::Unknown,
-                Err(Error::Server { .. }) => {
-                    self.pause(Duration::from_millis(100)).await;
-                    tokio::time::sleep(Duration::from_millis(50)).await;
+    /// Waits until another connection than the one that prepared the transaction may finish it.
+    async fn handed_over(&mut self, prepared: &Prepared<'_>) -> bool {
+        let (id, opened) = prepared.by;
+        if prepared.handover == Handover::AtPrepare {
+            return true;
+        }
+        let gone = self.is_gone(id, opened).await;
+        if prepared.handover == Handover::Unseen {
+            // InnoDB follows within a moment; a second is many.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            return gone;
+        }
+        for _ in 0..200 {
+            let Some(session) = self.session.as_mut() else { return false };
+            match session.holds_no_transaction(id).await {
+                Ok(true) => return gone,
+                Ok(false) => tokio::time::sleep(Duration::from_millis(25)).await,
+                Err(_) => {
+                    self.drop_session();
+                    return false;
                 }
+            }
+        }
+        false
+    }
+
+    /// Finishes a transaction that may be prepared, whatever connection that takes.
+    async fn settle(&mut self, verb: &str, prepared: &mut Prepared<'_>) -> Settled {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while Instant::now() < deadline && self.connected(true).await {
+            let current = self.current();
+            let (id, opened) = prepared.finishing;
+            // A lost connection may be finishing it still; then "unknown" would tell nothing.
+            if current != Some(prepared.finishing) && !self.is_gone(id, opened).await {
+                continue;
+            }
+            if current != Some(prepared.by) && !self.handed_over(prepared).await {
+                continue;
+            }
+            let Some(session) = self.session.as_mut() else { continue };
+            prepared.finishing = (session.id(), session.opened());
+            match session.command(&format!("XA {verb} {}", prepared.xid)).await {
+                Ok(_) => return Settled::Finished,
+                Err(Error::Server { code: XAER_NOTA, .. }) => return Settled::Unknown,
+                Err(Error::Server { .. }) => tokio::time::sleep(Duration::from_millis(100)).await,
                 Err(_) => self.drop_session(),
             }
         }

@@ -17,6 +17,17 @@ pub(crate) struct Done {
     pub last_insert_id: Option<u64>,
 }
 
+/// When another connection may finish a prepared XA transaction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Handover {
+    /// At once: MySQL since 8.0.29, by default.
+    AtPrepare,
+    /// When the connection that prepared it has ended, down to InnoDB, which this account can see.
+    Seen,
+    /// The same, but the account lacks PROCESS to see it.
+    Unseen,
+}
+
 /// A connection, in UTC and READ COMMITTED, over TCP even when the server is on this machine: what an application has.
 pub(crate) struct Session {
     conn: Conn,
@@ -110,6 +121,34 @@ impl Session {
         }
         let rows: Vec<mysql_async::Row> = self.conn.query("SHOW PROCESSLIST").await.map_err(error)?;
         Ok(!rows.iter().any(|row| row.get::<u64, _>(0) == Some(u64::from(id))))
+    }
+
+    /// When a prepared transaction leaves the connection that prepared it.
+    pub async fn handover(&mut self) -> Result<Handover, Error> {
+        match self.number("SELECT @@xa_detach_on_prepare").await {
+            Ok(Some(1)) => return Ok(Handover::AtPrepare),
+            Ok(_) | Err(Error::Server { .. }) => {}
+            Err(lost) => return Err(lost),
+        }
+        match self.innodb_transactions().await {
+            Ok(_) => Ok(Handover::Seen),
+            Err(Error::Server { .. }) => Ok(Handover::Unseen),
+            Err(lost) => Err(lost),
+        }
+    }
+
+    /// Whether InnoDB holds no transaction of this connection any more.
+    pub async fn holds_no_transaction(&mut self, id: u32) -> Result<bool, Error> {
+        // Not information_schema.innodb_trx: it is cached, and may be older than the transaction.
+        Ok(!self.innodb_transactions().await?.contains(&format!("thread id {id},")))
+    }
+
+    async fn innodb_transactions(&mut self) -> Result<String, Error> {
+        let status: Option<(String, String, String)> =
+            self.conn.query_first("SHOW ENGINE INNODB STATUS").await.map_err(error)?;
+        let text = status.map(|(_, _, text)| text).unwrap_or_default();
+        // What is before this names connections of past deadlocks.
+        Ok(text.rsplit("LIST OF TRANSACTIONS").next().unwrap_or_default().to_owned())
     }
 
     /// Says goodbye; the server ends the session and gives up what it held.

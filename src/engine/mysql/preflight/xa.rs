@@ -1,0 +1,95 @@
+//! Prepared XA transactions.
+//!
+//! Their rows went into the binlog at XA PREPARE and become visible at XA COMMIT, which carries none. The
+//! feed waits for those that it sees being prepared; one that was prepared before the stream began is in
+//! no event that it will ever read. An application that uses XA always has some for a moment, so only
+//! those that stay are refused here; a run looks again once its stream has begun.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::problems::Problems;
+use crate::engine::mysql::session::Session;
+use crate::error::Result;
+
+/// How long a prepared transaction may take to end.
+const PATIENCE: Duration = Duration::from_secs(5);
+const EVERY: Duration = Duration::from_millis(250);
+/// How many are named.
+const NAMED: usize = 5;
+
+/// The transactions that are prepared now, each as XA COMMIT and XA ROLLBACK take it. Needs
+/// XA_RECOVER_ADMIN on MySQL.
+pub async fn prepared_xa(session: &mut Session) -> Result<Vec<String>> {
+    let rows: Vec<(i64, usize, usize, Vec<u8>)> = session.all("XA RECOVER").await?;
+    Ok(rows.into_iter().map(|(format, gtrid, _, data)| xid(format, gtrid, &data)).collect())
+}
+
+/// `'gtrid','bqual',1`, in hexadecimal where it isn't plain.
+fn xid(format: i64, gtrid: usize, data: &[u8]) -> String {
+    let literal = |part: &[u8]| {
+        if part.iter().all(|b| b.is_ascii_graphic() && !matches!(b, b'\'' | b'\\')) {
+            format!("'{}'", String::from_utf8_lossy(part))
+        } else {
+            format!("X'{}'", part.iter().map(|b| format!("{b:02X}")).collect::<String>())
+        }
+    };
+    let (gtrid, bqual) = data.split_at(gtrid.min(data.len()));
+    match (bqual.is_empty(), format) {
+        (true, 1) => literal(gtrid),
+        _ => format!("{},{},{format}", literal(gtrid), literal(bqual)),
+    }
+}
+
+/// Those that are prepared now and stay so for longer than is usual.
+async fn lasting(session: &mut Session) -> Result<Vec<String>> {
+    let until = Instant::now() + PATIENCE;
+    let mut left = prepared_xa(session).await?;
+    while !left.is_empty() && Instant::now() < until {
+        tokio::time::sleep(EVERY).await;
+        let now = prepared_xa(session).await?;
+        left.retain(|xid| now.contains(xid));
+    }
+    Ok(left)
+}
+
+/// Waits until all that are prepared now have ended, or refuses.
+pub async fn wait(session: &mut Session) -> Result<()> {
+    let mut problems = Problems::default();
+    check(session, &mut problems).await?;
+    problems.none_but(())
+}
+
+/// Refuses what stays prepared.
+pub async fn check(session: &mut Session, problems: &mut Problems) -> Result<()> {
+    let left = lasting(session).await?;
+    let Some(first) = left.first() else { return Ok(()) };
+    let named = left.iter().take(NAMED).cloned().collect::<Vec<_>>().join(" and ");
+    let more = left.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    problems.add(
+        format!(
+            "Prepared XA transactions wait to be committed or rolled back ({named}{more}): rows that they changed \
+             are in the binary log already, and nobody can read them yet."
+        ),
+        format!(
+            "End them by the application or its transaction manager, or by hand: XA COMMIT {first} or XA ROLLBACK {first}"
+        ),
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::xid;
+
+    #[test]
+    fn an_xid_is_written_as_the_statements_take_it() {
+        assert_eq!(xid(1, 2, b"ab"), "'ab'");
+        assert_eq!(xid(1, 2, b"abcd"), "'ab','cd',1");
+        assert_eq!(xid(7, 2, b"ab"), "'ab','',7");
+        assert_eq!(xid(1, 2, b"a'\x00"), "X'6127',X'00',1");
+        assert_eq!(xid(1, 9, b"ab"), "'ab'");
+    }
+}
