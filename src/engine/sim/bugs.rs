@@ -42,8 +42,6 @@ pub enum Bug {
     NoteBeforeData,
     /// The notes of an earlier life are not deleted.
     NotesKept,
-    /// The source is read before the shadow's rows are deleted.
-    ReadBeforeDelete,
     /// The last range ends at the last key that was there when it was found.
     LastRangeClosed,
     /// A unique conflict is skipped, as INSERT IGNORE does.
@@ -62,8 +60,12 @@ pub enum Bug {
     LookTooEarly,
     /// Names that sort before the original: the RENAME queues on the wrong one.
     NamesSortBefore,
+    /// The RENAME is let go although somebody else waits for the whole table before it.
+    OthersGoFirst,
     /// No sentry: the RENAME that is queued goes through when the holder dies.
     NoSentry,
+    /// A new life reads the stream from where it is now, not from the stored place.
+    ResumeForgets,
 }
 
 use Bug::*;
@@ -88,7 +90,6 @@ impl Bug {
         EpochOnlyNewLife,
         NoteBeforeData,
         NotesKept,
-        ReadBeforeDelete,
         LastRangeClosed,
         IgnoreConflicts,
         DisplaceByKey,
@@ -98,7 +99,9 @@ impl Bug {
         SwapWithoutLock,
         LookTooEarly,
         NamesSortBefore,
+        OthersGoFirst,
         NoSentry,
+        ResumeForgets,
     ];
 }
 

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::binlog::{Image, Place, What};
 use super::bugs::Bug;
+use super::dice::Span;
 use super::faults::Faults;
 use super::keys::encode;
 use super::server::Server;
@@ -56,6 +57,7 @@ impl SimFeed {
             first: start.boundary(),
             at: Place::start_of(start.boundary()),
             life,
+            reconnects: 0,
         };
         SimFeed { server, faults, inbox, reader: tokio::task::spawn_local(reader.read()) }
     }
@@ -100,7 +102,11 @@ struct Reader {
     first: usize,
     at: Place,
     life: u64,
+    reconnects: u64,
 }
+
+/// In one life; a stream that is lost all the time would never get on.
+const MOST_RECONNECTS: u64 = 12;
 
 impl Reader {
     async fn read(mut self) {
@@ -117,7 +123,9 @@ impl Reader {
                 self.inbox.news.notify_one();
                 return;
             }
-            if self.faults.reconnect() {
+            if self.reconnects < MOST_RECONNECTS && self.faults.reconnect() {
+                self.reconnects += 1;
+                self.server.dice.pause(Span(0, 20)).await;
                 self.reconnect();
             }
             let mut rows = 0;

@@ -59,6 +59,7 @@ pub async fn open(server: &Rc<Server>, faults: &Rc<Faults>) -> Result<Option<Ope
     });
     let (epoch, checkpoint) = begun.await?;
     let position = match &checkpoint {
+        Some(_) if server.bugs.has(Bug::ResumeForgets) => Place::start_of(server.binlog.end()).position(),
         Some(checkpoint) => checkpoint.position.clone(),
         None => begin_anew(server).await.position(),
     };

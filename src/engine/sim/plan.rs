@@ -51,6 +51,8 @@ pub struct Plan {
     /// How many rows a large transaction changes.
     pub large: Span,
     pub large_pm: u64,
+    /// Transactions under LOCK TABLES … WRITE.
+    pub lock_table_pm: u64,
 
     pub app_lock_wait: Duration,
     pub osc_lock_wait: Duration,
@@ -141,6 +143,7 @@ impl Plan {
             exchange_pm: if unique { per_mille(&dice, 800, Span(50, 500)) } else { 0 },
             large: Span(3, 3 + rows as u64 / 4),
             large_pm: per_mille(&dice, 400, Span(10, 150)),
+            lock_table_pm: per_mille(&dice, 150, Span(5, 100)),
             app_lock_wait: Duration::from_millis(dice.of(Span(50, 400))),
             osc_lock_wait: Duration::from_millis(dice.of(Span(40, 400))),
             flush: Span(0, dice.of(Span(0, 2))),

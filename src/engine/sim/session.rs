@@ -64,16 +64,31 @@ pub struct Line {
     dice: Dice,
     think: Span,
     zombie: Span,
+    read: Span,
 }
 
 impl Line {
     fn new(server: &Server) -> Rc<Line> {
         let plan = &server.plan;
-        Rc::new(Line { state: Cell::new(State::Up), dice: server.dice.clone(), think: plan.step, zombie: plan.zombie_step })
+        Rc::new(Line {
+            state: Cell::new(State::Up),
+            dice: server.dice.clone(),
+            think: plan.step,
+            zombie: plan.zombie_step,
+            read: Span(0, plan.read.1 / 2),
+        })
     }
 
     pub fn is_zombie(&self) -> bool {
         self.state.get() == State::Zombie
+    }
+
+    /// In the middle of a statement, where nobody looks whether the client is still there.
+    pub async fn busy(&self) {
+        self.dice.pause(self.read).await;
+        if self.is_zombie() {
+            self.dice.pause(self.zombie).await;
+        }
     }
 
     /// Between two statements, or two looks at the connection: takes time, and ends a call whose
