@@ -20,6 +20,8 @@ pub enum Bug {
     PlacePastPrepare,
     /// Transactions that were prepared before the stream began are not waited for.
     XaOlderIgnored,
+    /// The end of a prepared transaction settles like any commit, as if it were visible in its turn.
+    XaEndInOrder,
     /// The fence does not look for prepared transactions.
     FencePastPrepared,
     /// A mark's place is as far as the reader has read.
@@ -38,6 +40,8 @@ pub enum Bug {
     EpochReadUnlocked,
     /// A new life raises the epoch, a lost connection within a life does not.
     EpochOnlyNewLife,
+    /// A process whose run another one took over may raise the epoch.
+    AnyoneRaises,
     /// The lane's note is committed before its chunk.
     NoteBeforeData,
     /// The notes of an earlier life are not deleted.
@@ -79,6 +83,7 @@ impl Bug {
         XaAtPrepare,
         PlacePastPrepare,
         XaOlderIgnored,
+        XaEndInOrder,
         FencePastPrepared,
         PlaceOfReader,
         PlaceInTransaction,
@@ -88,6 +93,7 @@ impl Bug {
         ZombiesWithoutEpoch,
         EpochReadUnlocked,
         EpochOnlyNewLife,
+        AnyoneRaises,
         NoteBeforeData,
         NotesKept,
         LastRangeClosed,

@@ -95,6 +95,16 @@ impl Feed for SimFeed {
     }
 }
 
+/// Asks the server which transactions are still prepared, until the ended ones are not.
+async fn recover(server: Rc<Server>, inbox: Rc<Inbox>) {
+    while inbox.settle.borrow().ending() {
+        server.dice.pause(Span(1, 5)).await;
+        let still = server.prepared.recover();
+        inbox.settle.borrow_mut().recovered(&still);
+        inbox.news.notify_one();
+    }
+}
+
 struct Reader {
     server: Rc<Server>,
     faults: Rc<Faults>,
@@ -181,7 +191,11 @@ impl Reader {
         {
             server.count(|c| c.settled_late += keys.len() as u64);
         }
+        let ended = matches!(piece, Piece::End(..));
         self.inbox.settle.borrow_mut().receive(piece, begin, self.at);
+        if ended {
+            tokio::task::spawn_local(recover(server, self.inbox.clone()));
+        }
         Some(rows.max(1))
     }
 }

@@ -33,7 +33,7 @@ pub struct Opened {
 }
 
 /// None: the tables are swapped.
-pub async fn open(server: &Rc<Server>, faults: &Rc<Faults>) -> Result<Option<Opened>> {
+pub async fn open(server: &Rc<Server>, faults: &Rc<Faults>, life: u64) -> Result<Option<Opened>> {
     let looked = again(async || {
         let looking = server.clone();
         call(server, faults, |line| async move {
@@ -53,7 +53,7 @@ pub async fn open(server: &Rc<Server>, faults: &Rc<Faults>) -> Result<Option<Ope
         call(server, faults, |line| async move {
             line.step().await?;
             let tx = Tx::begin(&tx_server, Origin::Osc);
-            state::begin_life(tx, &line).await
+            state::begin_life(tx, life, &line).await
         })
         .await
     });
@@ -63,18 +63,18 @@ pub async fn open(server: &Rc<Server>, faults: &Rc<Faults>) -> Result<Option<Ope
         Some(checkpoint) => checkpoint.position.clone(),
         None => begin_anew(server).await.position(),
     };
-    server.trace.say(|| format!("life {epoch} begins at {position:?} with {checkpoint:?}"));
+    server.trace.say(|| format!("life {life}, epoch {epoch}, begins at {position:?} with {checkpoint:?}"));
     server.check_place();
     let place = Place::parse(&position)?;
     // Marks of another life are not this one's.
-    let life = if server.bugs.has(Bug::TokensReused) { 0 } else { epoch };
+    let marks = if server.bugs.has(Bug::TokensReused) { 0 } else { life };
     let inbox = Inbox::new(Settle::new(server.bugs, place));
     let last_key = Rc::new(Cell::new(None));
     let resume: Option<Checkpoint> = checkpoint;
     Ok(Some(Opened {
-        source: SimSource::new(server.clone(), faults.clone(), inbox.clone(), life, last_key.clone()),
-        feed: SimFeed::new(server.clone(), faults.clone(), inbox, place, life),
-        mirror: SimMirror::new(server.clone(), faults.clone(), epoch, last_key),
+        source: SimSource::new(server.clone(), faults.clone(), inbox.clone(), marks, last_key.clone()),
+        feed: SimFeed::new(server.clone(), faults.clone(), inbox, place, marks),
+        mirror: SimMirror::new(server.clone(), faults.clone(), life, epoch, last_key),
         start: Start { position, resume },
     }))
 }

@@ -44,6 +44,8 @@ pub struct Server {
 pub struct Committing {
     pub entry: usize,
     pub at: tokio::time::Instant,
+    /// It becomes visible in its own time, not in its turn.
+    pub loose: bool,
     pub parts: Parts,
 }
 

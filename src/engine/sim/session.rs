@@ -35,6 +35,8 @@ pub enum Failure {
     Unfit(u32),
     /// A value stands twice in one snapshot of the source.
     TrueDuplicate(u32),
+    /// Another process went on with the run.
+    TakenOver,
     Refused(&'static str),
 }
 
@@ -44,6 +46,7 @@ impl From<Failure> for Error {
         match failure {
             Failure::NoTable(_) | Failure::Unfit(_) | Failure::TrueDuplicate(_) => Error::definite(what),
             Failure::Duplicate { .. } => Error::definite(what),
+            Failure::TakenOver => Error::stopped(what),
             _ => Error::transient(what),
         }
     }
