@@ -42,6 +42,8 @@ pub enum Bug {
     EpochOnlyNewLife,
     /// A process whose run another one took over may raise the epoch.
     AnyoneRaises,
+    /// A process that stood still builds the shadow anew although another one works on it.
+    ShadowRebuiltLate,
     /// The lane's note is committed before its chunk.
     NoteBeforeData,
     /// The notes of an earlier life are not deleted.
@@ -94,6 +96,7 @@ impl Bug {
         EpochReadUnlocked,
         EpochOnlyNewLife,
         AnyoneRaises,
+        ShadowRebuiltLate,
         NoteBeforeData,
         NotesKept,
         LastRangeClosed,

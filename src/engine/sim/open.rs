@@ -61,7 +61,7 @@ pub async fn open(server: &Rc<Server>, faults: &Rc<Faults>, life: u64) -> Result
     let position = match &checkpoint {
         Some(_) if server.bugs.has(Bug::ResumeForgets) => Place::start_of(server.binlog.end()).position(),
         Some(checkpoint) => checkpoint.position.clone(),
-        None => begin_anew(server).await.position(),
+        None => begin_anew(server, faults, epoch).await?.position(),
     };
     server.trace.say(|| format!("life {life}, epoch {epoch}, begins at {position:?} with {checkpoint:?}"));
     server.check_place();
@@ -79,12 +79,27 @@ pub async fn open(server: &Rc<Server>, faults: &Rc<Faults>, life: u64) -> Result
     }))
 }
 
-async fn begin_anew(server: &Rc<Server>) -> Place {
-    {
-        let mut catalog = server.catalog.borrow_mut();
-        catalog.drop_name(Name::Shadow);
-        catalog.create(Name::Shadow, Table::new(server.plan.unique));
-    }
+/// A new shadow, in place of one that was never begun with. Only for whose life it still is: a process
+/// that stood still until another one had taken the run over would take that one's shadow away.
+async fn begin_anew(server: &Rc<Server>, faults: &Faults, epoch: u64) -> Result<Place> {
+    let built = again(async || {
+        let server = server.clone();
+        call(&server.clone(), faults, |line| async move {
+            line.step().await?;
+            let mut tx = Tx::begin(&server, Origin::Osc);
+            if !server.bugs.has(Bug::ShadowRebuiltLate) {
+                state::check(&mut tx, epoch).await.map_err(|_| Failure::TakenOver)?;
+            }
+            let mut catalog = server.catalog.borrow_mut();
+            if !catalog.swapped() {
+                catalog.drop_name(Name::Shadow);
+                catalog.create(Name::Shadow, Table::new(server.plan.unique));
+            }
+            Ok(())
+        })
+        .await
+    });
+    built.await?;
     let place = Place::start_of(server.binlog.end());
     if !server.bugs.has(Bug::XaOlderIgnored) {
         let older = server.prepared.recover();
@@ -92,7 +107,7 @@ async fn begin_anew(server: &Rc<Server>) -> Place {
             sleep_ms(3).await;
         }
     }
-    place
+    Ok(place)
 }
 
 async fn again<T>(mut attempt: impl AsyncFnMut() -> Result<T, Failure>) -> Result<T> {

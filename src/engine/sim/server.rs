@@ -81,8 +81,11 @@ impl Server {
 
     /// Something was seen that must never be; the first one is kept.
     pub fn violated(&self, what: String) {
-        self.trace.say(|| format!("VIOLATED: {what}"));
-        self.violation.borrow_mut().get_or_insert(what);
+        let mut violation = self.violation.borrow_mut();
+        if violation.is_none() {
+            self.trace.say(|| format!("VIOLATED: {what}"));
+            *violation = Some(what);
+        }
     }
 
     pub fn violation(&self) -> Option<String> {
