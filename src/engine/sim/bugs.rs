@@ -30,6 +30,8 @@ pub enum Bug {
     PlaceInTransaction,
     /// After a reconnect the reader goes on where it was; what waited to be settled is gone.
     ReconnectSkips,
+    /// After a reconnect the stream is read again from before a mark that was delivered.
+    ReconnectPastMark,
     /// The marks of an earlier life count as this one's.
     TokensReused,
     /// Statements on the table without rows are not noticed.
@@ -90,6 +92,7 @@ impl Bug {
         PlaceOfReader,
         PlaceInTransaction,
         ReconnectSkips,
+        ReconnectPastMark,
         TokensReused,
         TruncateUnseen,
         ZombiesWithoutEpoch,

@@ -150,11 +150,11 @@ impl Reader {
         }
     }
 
-    /// Another connection: reads again from the last delivered transaction, or from an earlier one.
+    /// Another connection: reads again from the last delivered transaction, or one before it.
     fn reconnect(&mut self) {
-        let latest = self.inbox.settle.borrow_mut().reconnect();
-        let back = if self.server.bugs.has(Bug::ReconnectSkips) { 0 } else { self.server.dice.below(6) as usize };
-        self.at = Place::start_of(latest.saturating_sub(back).max(self.first.min(latest)));
+        let (earliest, latest) = self.inbox.settle.borrow_mut().reconnect();
+        let back = self.server.dice.below(1 + latest.saturating_sub(earliest.max(self.first)) as u64) as usize;
+        self.at = Place::start_of(latest - back);
         self.server.count(|c| c.reconnects += 1);
         self.server.trace.say(|| format!("the feed reads again from {}", self.at.entry));
     }

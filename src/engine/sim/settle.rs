@@ -57,6 +57,8 @@ pub struct Settle {
     ending: BTreeSet<Xid>,
     /// Everything before it has been delivered, or waits in `prepared`.
     delivered: Place,
+    /// The end of the last delivered mark.
+    marked: Place,
     read: Place,
     kept_mark: Option<(u64, Place)>,
 }
@@ -74,6 +76,7 @@ impl Settle {
             prepared: BTreeMap::new(),
             ending: BTreeSet::new(),
             delivered: start,
+            marked: start,
             read: start,
             kept_mark: None,
         }
@@ -189,7 +192,10 @@ impl Settle {
                         keys.extend(prepared);
                     }
                 }
-                Piece::Mark(token) => return Some(self.mark(token, item.end, most)),
+                Piece::Mark(token) => {
+                    self.marked = item.end;
+                    return Some(self.mark(token, item.end, most));
+                }
             }
             if keys.is_empty() && self.items.front().is_none_or(|i| !self.is_settled(i)) {
                 return None;
@@ -224,13 +230,22 @@ impl Settle {
         self.items.len()
     }
 
-    /// The stream is read again; returns from which entry on, at the latest.
-    pub fn reconnect(&mut self) -> usize {
+    /// The stream is read again; returns from which entry on, at the earliest and at the latest.
+    ///
+    /// Nothing from before a delivered mark comes again: what stands there may lie before the stored
+    /// place, and the final sync, which deletes rows before it inserts them, would make a crash lose a
+    /// row of it.
+    pub fn reconnect(&mut self) -> (usize, usize) {
         self.items.clear();
         self.seen.clear();
         self.ending.clear();
         self.kept_mark = None;
-        if self.bugs.has(Bug::ReconnectSkips) { self.read.boundary() } else { self.delivered.entry }
+        let (earliest, latest) = (self.marked.entry, self.delivered.entry);
+        if self.bugs.has(Bug::ReconnectSkips) {
+            return (self.read.boundary(), self.read.boundary());
+        }
+        let far = if self.bugs.has(Bug::ReconnectPastMark) { 8 } else { 0 };
+        (earliest.saturating_sub(far), latest)
     }
 }
 
