@@ -219,6 +219,16 @@ const TYPES: &[Case] = &[
     },
     Case {
         name: "c_converted",
+        columns: "id INT NOT NULL PRIMARY KEY, a VARCHAR(20), b TEXT, c ENUM('e','f')",
+        options: "CHARACTER SET latin1",
+        values: &[ID, "a = _latin1 x'e980ff' | 'k#'", "b = _latin1 x'e9' | NULL", "c = 'e' | 'f'"],
+        alter: "CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci",
+        ..CASE
+    },
+    Case {
+        name: "c_converted_member",
+        // MariaDB makes a question mark of such a member, and then fails.
+        on: On::MySql,
         columns: "id INT NOT NULL PRIMARY KEY, a VARCHAR(20), b TEXT, c ENUM('é','f')",
         options: "CHARACTER SET latin1",
         values: &[ID, "a = _latin1 x'e980ff' | 'k#'", "b = _latin1 x'e9' | NULL", "c = 'é' | 'f'"],
@@ -308,10 +318,10 @@ const ALL: &[&[Case]] = &[PLACES, TYPES, HEAVY];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn matrix_of_columns_on_mysql() {
-    run(&Server::shared(Kind::MySql), "columns", ALL).await;
+    run(&Server::without_xa(Kind::MySql), "columns", ALL).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn matrix_of_columns_on_mariadb() {
-    run(&Server::shared(Kind::MariaDb), "columns", ALL).await;
+    run(&Server::without_xa(Kind::MariaDb), "columns", ALL).await;
 }

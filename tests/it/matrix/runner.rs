@@ -14,7 +14,7 @@ use crate::harness::twin::{assert_twin_but, rows};
 use crate::harness::{Database, Osc, Report, Running, Server};
 
 /// Runs at a time: each has some connections of the traffic's and osc's own.
-const SIDE_BY_SIDE: usize = 4;
+const SIDE_BY_SIDE: usize = 6;
 /// Changes that the traffic makes after everything was copied, before it stops.
 const AFTER_COPY: u32 = 30;
 
