@@ -111,6 +111,10 @@ async fn duplicate(session: &mut Session, rewrite: &Rewrite, scratch: &Table, un
 
 /// Deletes those candidates from the shadow, in the caller's transaction, that are stale.
 pub async fn displace(session: &mut Session, rewrite: &Rewrite) -> Result<()> {
+    if rewrite.unique.is_empty() {
+        // The conflict was under the key itself: another lane was writing the row.
+        return Ok(());
+    }
     let (scratch, candidates, shadow) = (scratch(rewrite), candidates(rewrite), &rewrite.names.shadow);
     let key = rewrite.key.names(Side::Shadow);
     let same_key =
