@@ -2,6 +2,8 @@
 
 mod access;
 mod catalog;
+mod conversion_values;
+mod conversions;
 mod key_cases;
 mod key_types;
 mod shadow;
