@@ -1,0 +1,88 @@
+//! What goes wrong, and when: drawn from the seed.
+//!
+//! Faults end after a while, so that every run can come to its end. A crash is planned as a number of
+//! the process's own steps (its await points in the engine) or as a time; at that moment the step
+//! never returns and the world drops the whole run.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::dice::Dice;
+use super::plan::Plan;
+
+/// More steps than this in one run of the world is a loop without end.
+const ENDLESS: u64 = 3_000_000;
+
+pub struct Faults {
+    dice: Dice,
+    plan: Rc<Plan>,
+    until: Instant,
+    countdown: Cell<Option<u64>>,
+    steps: Cell<u64>,
+    pub crash: Notify,
+}
+
+impl Faults {
+    pub fn new(plan: Rc<Plan>, dice: Dice) -> Rc<Faults> {
+        let until = Instant::now() + plan.faults_for;
+        Rc::new(Faults { dice, plan, until, countdown: Cell::new(None), steps: Cell::new(0), crash: Notify::new() })
+    }
+
+    pub fn on(&self) -> bool {
+        Instant::now() < self.until
+    }
+
+    fn happens(&self, per_mille: u64) -> bool {
+        self.on() && self.dice.chance(per_mille)
+    }
+
+    /// The process dies after so many more of its steps.
+    pub fn crash_after(&self, steps: Option<u64>) {
+        self.countdown.set(steps);
+    }
+
+    /// An await point of the process.
+    pub async fn step(&self) {
+        self.steps.set(self.steps.get() + 1);
+        assert!(self.steps.get() < ENDLESS, "a run without end");
+        if let Some(left) = self.countdown.get() {
+            if left == 0 {
+                self.countdown.set(None);
+                self.crash.notify_one();
+                std::future::pending::<()>().await;
+            }
+            self.countdown.set(Some(left - 1));
+        }
+    }
+
+    /// Whether, and after how many milliseconds, a call's connection breaks.
+    pub fn cut(&self) -> Option<u64> {
+        self.happens(self.plan.cut_pm).then(|| self.dice.of(self.plan.cut_after))
+    }
+
+    pub fn lose_reply(&self) -> bool {
+        self.happens(self.plan.reply_pm)
+    }
+
+    /// A small refusal that goes away by itself.
+    pub fn hiccup(&self) -> bool {
+        self.happens(self.plan.hiccup_pm)
+    }
+
+    pub fn reconnect(&self) -> bool {
+        self.happens(self.plan.reconnect_pm)
+    }
+
+    /// The stream's connection is lost and stays lost: the run has to stop.
+    pub fn stream_ends(&self) -> bool {
+        self.happens(self.plan.stream_end_pm)
+    }
+
+    /// Whether, and after how many milliseconds, the session that holds the fence dies.
+    pub fn fence_dies(&self) -> Option<u64> {
+        self.happens(self.plan.fence_dies_pm).then(|| self.dice.of(self.plan.fence_dies_after))
+    }
+}

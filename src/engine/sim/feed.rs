@@ -1,0 +1,183 @@
+//! The stream's reader: reads ahead in a task of its own, delivers what is settled.
+//!
+//! It may fall behind, lose its connection and read again from an earlier transaction, or be cut off
+//! for good. Its memory is bounded: with a full inbox it does not read on, and rule (a) of `settle` is
+//! what empties the inbox again.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+use super::binlog::{Image, Place, What};
+use super::bugs::Bug;
+use super::faults::Faults;
+use super::keys::encode;
+use super::server::Server;
+use super::settle::{Piece, Settle};
+use crate::engine::{Event, Feed, disturbed};
+use crate::error::{Error, Result};
+use crate::model::{Key, KeyOrder};
+
+/// What the reader, the deliveries, the marks and the fence share.
+pub struct Inbox {
+    pub settle: RefCell<Settle>,
+    pub news: Notify,
+    room: Notify,
+    end: Cell<Option<End>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum End {
+    Lost,
+    Truncated,
+}
+
+impl Inbox {
+    pub fn new(settle: Settle) -> Rc<Inbox> {
+        Rc::new(Inbox { settle: RefCell::new(settle), news: Notify::new(), room: Notify::new(), end: Cell::new(None) })
+    }
+}
+
+pub struct SimFeed {
+    server: Rc<Server>,
+    faults: Rc<Faults>,
+    inbox: Rc<Inbox>,
+    reader: JoinHandle<()>,
+}
+
+impl SimFeed {
+    pub fn new(server: Rc<Server>, faults: Rc<Faults>, inbox: Rc<Inbox>, start: Place, life: u64) -> Self {
+        let reader = Reader {
+            server: server.clone(),
+            faults: faults.clone(),
+            inbox: inbox.clone(),
+            first: start.boundary(),
+            at: Place::start_of(start.boundary()),
+            life,
+        };
+        SimFeed { server, faults, inbox, reader: tokio::task::spawn_local(reader.read()) }
+    }
+}
+
+impl Drop for SimFeed {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
+}
+
+impl Feed for SimFeed {
+    async fn next(&mut self) -> Result<Event> {
+        loop {
+            self.faults.step().await;
+            match self.inbox.end.get() {
+                Some(End::Lost) => return Err(Error::stopped("The stream's connection was lost and stayed lost.")),
+                Some(End::Truncated) => return Err(disturbed("The table was truncated.")),
+                None => {}
+            }
+            let most = self.server.plan.event_keys as usize;
+            let news = self.inbox.news.notified();
+            let event = self.inbox.settle.borrow_mut().next(most);
+            // No await from here on: the event is taken out, and this future may be dropped at any await.
+            if let Some(event) = event {
+                self.inbox.room.notify_one();
+                self.server.trace.say(|| format!("delivered {event:?}"));
+                if let Event::Keys(keys) = &event {
+                    self.server.count(|c| c.changes += keys.len() as u64);
+                }
+                return Ok(event);
+            }
+            news.await;
+        }
+    }
+}
+
+struct Reader {
+    server: Rc<Server>,
+    faults: Rc<Faults>,
+    inbox: Rc<Inbox>,
+    first: usize,
+    at: Place,
+    life: u64,
+}
+
+impl Reader {
+    async fn read(mut self) {
+        loop {
+            if self.at.entry >= self.server.binlog.end() {
+                self.server.binlog.grown.notified().await;
+            }
+            self.server.dice.pause(self.server.plan.stream).await;
+            if self.server.dice.chance(self.server.plan.stream_lag_pm) {
+                self.server.dice.pause(self.server.plan.stream_lag).await;
+            }
+            if self.faults.stream_ends() {
+                self.inbox.end.set(Some(End::Lost));
+                self.inbox.news.notify_one();
+                return;
+            }
+            if self.faults.reconnect() {
+                self.reconnect();
+            }
+            let mut rows = 0;
+            while rows < self.server.plan.stream_rows {
+                while self.inbox.settle.borrow().waiting() >= self.server.plan.inbox {
+                    self.inbox.room.notified().await;
+                }
+                let Some(read) = self.read_piece(self.server.plan.stream_rows - rows) else { break };
+                rows += read;
+                self.inbox.news.notify_one();
+            }
+        }
+    }
+
+    /// Another connection: reads again from the last delivered transaction, or from an earlier one.
+    fn reconnect(&mut self) {
+        let latest = self.inbox.settle.borrow_mut().reconnect();
+        let back = if self.server.bugs.has(Bug::ReconnectSkips) { 0 } else { self.server.dice.below(6) as usize };
+        self.at = Place::start_of(latest.saturating_sub(back).max(self.first.min(latest)));
+        self.server.count(|c| c.reconnects += 1);
+        self.server.trace.say(|| format!("the feed reads again from {}", self.at.entry));
+    }
+
+    /// Reads at most so many rows of one entry; returns how many there were, at least one.
+    fn read_piece(&mut self, most: u64) -> Option<u64> {
+        let (server, begin) = (self.server.clone(), self.at);
+        let order = server.plan.order;
+        let (piece, rows, whole) = server.binlog.with(begin.entry, |what| match what {
+            What::Rows(rows) if rows.is_empty() => (Piece::Nothing, 1, true),
+            What::Rows(rows) => {
+                let upto = rows.len().min(begin.row + most as usize);
+                let part = &rows[begin.row.min(upto)..upto];
+                (Piece::Keys(names(order, part)), part.len() as u64, upto == rows.len())
+            }
+            What::Prepare { xid, rows } => (Piece::Prepare(*xid, names(order, rows)), rows.len() as u64, true),
+            What::End { xid, commit } => (Piece::End(*xid, *commit), 1, true),
+            What::Mark { life, token } if *life == self.life => (Piece::Mark(*token), 1, true),
+            What::Mark { .. } => (Piece::Nothing, 1, true),
+            What::Truncate => {
+                if !server.bugs.has(Bug::TruncateUnseen) {
+                    self.inbox.end.set(Some(End::Truncated));
+                }
+                (Piece::Nothing, 1, true)
+            }
+        })?;
+        self.at = if whole {
+            Place::start_of(begin.entry + 1)
+        } else {
+            Place { entry: begin.entry, row: begin.row + rows as usize }
+        };
+        if let Piece::Keys(keys) = &piece
+            && !server.is_visible(begin.entry)
+        {
+            server.count(|c| c.settled_late += keys.len() as u64);
+        }
+        self.inbox.settle.borrow_mut().receive(piece, begin, self.at);
+        Some(rows.max(1))
+    }
+}
+
+fn names(order: KeyOrder, rows: &[Image]) -> Vec<Key> {
+    rows.iter().map(|image| encode(order, *image)).collect()
+}

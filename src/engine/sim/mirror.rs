@@ -1,0 +1,127 @@
+//! The shadow, kept equal: lanes with sessions of their own, and the epoch.
+//!
+//! As in `engine::mysql::lanes`: a lane whose session was lost, or whose future was dropped in the
+//! middle, leaves a flag behind, and the next operation of any lane first raises the epoch.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::rc::Rc;
+
+use super::bugs::Bug;
+use super::conflict;
+use super::faults::Faults;
+use super::keys::Set;
+use super::locks::{LockId, Mode};
+use super::server::Server;
+use super::session::{Failure, Line, call};
+use super::state::{self, CHECKPOINT, Effect};
+use super::sync::{self, Sync};
+use super::transaction::{Origin, Tx};
+use crate::engine::{Lane, Mirror, Synced};
+use crate::error::{Error, Kind, Result};
+use crate::model::{Checkpoint, LaneNote, Rows};
+
+pub struct SimMirror {
+    server: Rc<Server>,
+    faults: Rc<Faults>,
+    epoch: Cell<u64>,
+    lost: Cell<bool>,
+    /// The last key there was when the last range was found (for a planted bug).
+    last_key: Rc<Cell<Option<u32>>>,
+}
+
+/// Notes a lost session unless disarmed, also when the future that holds it is dropped.
+struct Guard<'a>(&'a Cell<bool>);
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        self.0.set(true);
+    }
+}
+
+impl SimMirror {
+    pub fn new(server: Rc<Server>, faults: Rc<Faults>, epoch: u64, last_key: Rc<Cell<Option<u32>>>) -> Self {
+        SimMirror { server, faults, epoch: Cell::new(epoch), lost: Cell::new(false), last_key }
+    }
+
+    async fn raise(&self) -> Result<(), Failure> {
+        let server = self.server.clone();
+        let epoch = call(&self.server, &self.faults, |line| async move {
+            line.step().await?;
+            let mut tx = Tx::begin(&server, Origin::Osc);
+            let epoch = state::raise(&mut tx).await?;
+            line.step().await?;
+            tx.commit().await;
+            Ok(epoch)
+        })
+        .await?;
+        // Two lanes may raise at once, and their answers may come in another order.
+        self.epoch.set(self.epoch.get().max(epoch));
+        self.lost.set(false);
+        Ok(())
+    }
+
+    /// Runs a program of the current epoch.
+    async fn transaction<T: 'static, F>(&self, program: impl FnOnce(Rc<Line>, u64) -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Failure>> + 'static,
+    {
+        let bugs = self.server.bugs;
+        if self.lost.get() && !bugs.has(Bug::ZombiesWithoutEpoch) && !bugs.has(Bug::EpochOnlyNewLife) {
+            self.raise().await?;
+        }
+        let guard = Guard(&self.lost);
+        let epoch = self.epoch.get();
+        let result = call(&self.server, &self.faults, |line| program(line, epoch)).await;
+        match &result {
+            Err(Failure::Lost) => drop(guard),
+            Err(Failure::Epoch(_)) => {
+                self.server.count(|c| c.epochs_refused += 1);
+                std::mem::forget(guard);
+            }
+            _ => std::mem::forget(guard),
+        }
+        result
+    }
+
+    async fn write(&self, lane: Lane, set: &Set, note: Option<&LaneNote>, displace: &[u32]) -> Result<Synced, Failure> {
+        let (server, set, note, displace) = (self.server.clone(), set.clone(), note.cloned(), displace.to_vec());
+        self.transaction(|line, epoch| sync::run(server, line, Sync { epoch, lane, set, note, displace })).await
+    }
+}
+
+impl Mirror for SimMirror {
+    async fn sync(&self, lane: Lane, rows: Rows<'_>, note: Option<&LaneNote>) -> Result<Synced> {
+        let mut set = Set::decode(self.server.plan.order, rows)?;
+        if let Set::Range { upto: upto @ None, .. } = &mut set
+            && self.server.bugs.has(Bug::LastRangeClosed)
+        {
+            *upto = self.last_key.get();
+        }
+        let first = self.write(lane, &set, note, &[]).await;
+        let Err(Failure::Duplicate { .. }) = first else { return first.map_err(Error::from) };
+        self.server.count(|c| c.conflicts += 1);
+        let (server, examined) = (self.server.clone(), set.clone());
+        let displace = call(&self.server, &self.faults, |line| conflict::examine(server, line, examined)).await?;
+        match self.write(lane, &set, note, &displace).await {
+            // The values went on moving; a new look finds where they are now.
+            Err(failure @ Failure::Duplicate { .. }) => Err(Error::from(failure).with_kind(Kind::Transient)),
+            other => other.map_err(Error::from),
+        }
+    }
+
+    async fn store(&self, checkpoint: &Checkpoint) -> Result<()> {
+        let (server, checkpoint) = (self.server.clone(), Box::new(checkpoint.clone()));
+        let stored = self.transaction(|line, epoch| async move {
+            let mut tx = Tx::begin(&server, Origin::Osc);
+            state::check(&mut tx, epoch).await?;
+            line.step().await?;
+            tx.lock(LockId::Slot(CHECKPOINT), Mode::Exclusive).await?;
+            tx.effect(Effect::Checkpoint(checkpoint));
+            line.step().await?;
+            tx.commit().await;
+            Ok(())
+        });
+        stored.await.map_err(Error::from)
+    }
+}

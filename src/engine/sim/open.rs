@@ -1,0 +1,105 @@
+//! How a life of the process begins: what it finds, and what it makes ready.
+//!
+//! It waits for whoever holds the table's name (a RENAME of the last life that is still running), then
+//! asks the catalog whether the tables are swapped. If not, it raises the epoch and takes the last
+//! life's place over, or begins anew: a fresh shadow, a place in the stream, and then the wait for
+//! every transaction that was prepared before that place.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use super::binlog::Place;
+use super::bugs::Bug;
+use super::dice::sleep_ms;
+use super::faults::Faults;
+use super::feed::{Inbox, SimFeed};
+use super::mirror::SimMirror;
+use super::server::Server;
+use super::session::{Failure, call};
+use super::settle::Settle;
+use super::source::SimSource;
+use super::state;
+use super::table::{Name, Table};
+use super::transaction::{Origin, Tx};
+use crate::error::{Error, Result};
+use crate::model::Checkpoint;
+use crate::pipeline::Start;
+
+pub struct Opened {
+    pub source: SimSource,
+    pub feed: SimFeed,
+    pub mirror: SimMirror,
+    pub start: Start,
+}
+
+/// None: the tables are swapped.
+pub async fn open(server: &Rc<Server>, faults: &Rc<Faults>) -> Result<Option<Opened>> {
+    let looked = again(async || {
+        let looking = server.clone();
+        call(server, faults, |line| async move {
+            line.step().await?;
+            let mut tx = Tx::begin(&looking, Origin::Osc);
+            tx.open(Name::Original).await?;
+            let swapped = looking.catalog.borrow().swapped();
+            Ok(swapped)
+        })
+        .await
+    });
+    if looked.await? {
+        return Ok(None);
+    }
+    let begun = again(async || {
+        let tx_server = server.clone();
+        call(server, faults, |line| async move {
+            line.step().await?;
+            let tx = Tx::begin(&tx_server, Origin::Osc);
+            state::begin_life(tx, &line).await
+        })
+        .await
+    });
+    let (epoch, checkpoint) = begun.await?;
+    let position = match &checkpoint {
+        Some(checkpoint) => checkpoint.position.clone(),
+        None => begin_anew(server).await.position(),
+    };
+    server.trace.say(|| format!("life {epoch} begins at {position:?} with {checkpoint:?}"));
+    server.check_place();
+    let place = Place::parse(&position)?;
+    // Marks of another life are not this one's.
+    let life = if server.bugs.has(Bug::TokensReused) { 0 } else { epoch };
+    let inbox = Inbox::new(Settle::new(server.bugs, place));
+    let last_key = Rc::new(Cell::new(None));
+    let resume: Option<Checkpoint> = checkpoint;
+    Ok(Some(Opened {
+        source: SimSource::new(server.clone(), faults.clone(), inbox.clone(), life, last_key.clone()),
+        feed: SimFeed::new(server.clone(), faults.clone(), inbox, place, life),
+        mirror: SimMirror::new(server.clone(), faults.clone(), epoch, last_key),
+        start: Start { position, resume },
+    }))
+}
+
+async fn begin_anew(server: &Rc<Server>) -> Place {
+    {
+        let mut catalog = server.catalog.borrow_mut();
+        catalog.drop_name(Name::Shadow);
+        catalog.create(Name::Shadow, Table::new(server.plan.unique));
+    }
+    let place = Place::start_of(server.binlog.end());
+    if !server.bugs.has(Bug::XaOlderIgnored) {
+        let older = server.prepared.recover();
+        while server.prepared.recover().iter().any(|xid| older.contains(xid)) {
+            sleep_ms(3).await;
+        }
+    }
+    place
+}
+
+async fn again<T>(mut attempt: impl AsyncFnMut() -> Result<T, Failure>) -> Result<T> {
+    for _ in 0..200 {
+        match attempt().await {
+            Err(failure) if Error::from(failure.clone()).kind().retry() => sleep_ms(5).await,
+            other => return other.map_err(Error::from),
+        }
+    }
+    Err(Error::stopped("The server could not be reached."))
+}

@@ -1,0 +1,113 @@
+//! What a run, or a batch of runs, went through; and the least that a batch has to go through.
+
+macro_rules! counts {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {
+        /// How often what happened.
+        #[derive(Debug, Clone, Default, PartialEq, Eq)]
+        pub struct Counts { $($(#[$doc])* pub $name: u64),+ }
+
+        impl Counts {
+            pub fn add(&mut self, other: &Counts) {
+                $(self.$name += other.$name;)+
+            }
+
+            pub fn each(&self) -> Vec<(&'static str, u64)> {
+                vec![$((stringify!($name), self.$name)),+]
+            }
+        }
+    };
+}
+
+counts! {
+    runs,
+    lives,
+    /// Runs that ended with the tables swapped.
+    swapped,
+    /// Runs that had to end otherwise, and did: a disturbance, a true duplicate, a row that does not fit.
+    refused,
+    rows_copied,
+    transactions,
+    /// Keys that the stream delivered.
+    changes,
+    /// Changes of a key while a range that may hold it was being copied.
+    overlaps,
+    /// Keys that came out of the stream before they were visible.
+    settled_late,
+    crashes,
+    stops,
+    /// Connections that broke during a call.
+    cuts,
+    lost_acks,
+    /// Calls that ran on although their client was gone, and those of them that committed.
+    zombies,
+    zombie_commits,
+    epochs_refused,
+    reconnects,
+    deadlocks,
+    lock_timeouts,
+    /// Transactions that moved unique values between rows.
+    exchanges,
+    conflicts,
+    displaced,
+    key_moves,
+    rollbacks,
+    xa,
+    xa_at_fence,
+    collated,
+    fences,
+    fence_retries,
+    fences_lost,
+    swaps_unanswered,
+    waited_at_fence,
+    pending_at_limit,
+    throttled,
+    simulated_ms,
+}
+
+/// What a batch of so many runs has to reach at least, per thousand runs.
+pub const MINIMA: &[(&str, u64)] = &[
+    ("swapped", 900),
+    ("refused", 10),
+    ("rows_copied", 20_000),
+    ("transactions", 50_000),
+    ("changes", 50_000),
+    ("overlaps", 1_000),
+    ("settled_late", 10_000),
+    ("crashes", 500),
+    ("stops", 100),
+    ("cuts", 500),
+    ("lost_acks", 300),
+    ("zombies", 300),
+    ("zombie_commits", 30),
+    ("epochs_refused", 50),
+    ("reconnects", 300),
+    ("deadlocks", 10),
+    ("exchanges", 1_000),
+    ("conflicts", 50),
+    ("displaced", 50),
+    ("key_moves", 1_000),
+    ("rollbacks", 1_000),
+    ("xa", 1_000),
+    ("xa_at_fence", 10),
+    ("collated", 200),
+    ("fence_retries", 100),
+    ("fences_lost", 50),
+    ("swaps_unanswered", 20),
+    ("waited_at_fence", 300),
+    ("pending_at_limit", 100),
+    ("throttled", 50),
+];
+
+/// The minima that a batch did not reach, in words. A small batch proves nothing and is not asked.
+pub fn below_minimum(counts: &Counts) -> Vec<String> {
+    if counts.runs < 500 {
+        return Vec::new();
+    }
+    let each = counts.each();
+    let of = |name: &str| each.iter().find(|(n, _)| *n == name).map_or(0, |(_, value)| *value);
+    let missed = |(name, least): &(&str, u64)| {
+        let (value, least) = (of(name), least * counts.runs / 1000);
+        (value < least).then(|| format!("{name}: {value}, at least {least} asked for"))
+    };
+    MINIMA.iter().filter_map(missed).collect()
+}

@@ -1,0 +1,123 @@
+//! The table where it is: marks, ends of ranges, load, and the way to the fence.
+
+use std::cell::Cell;
+use std::ops::Bound;
+use std::rc::Rc;
+
+use super::binlog::{Image, What};
+use super::faults::Faults;
+use super::feed::Inbox;
+use super::fence::{self, SimFence};
+use super::keys::{decode, encode};
+use super::locks::{LockId, Mode};
+use super::server::Server;
+use super::session::call;
+use super::table::Name;
+use super::transaction::{Origin, Tx};
+use crate::engine::{Patience, Pressure, Source};
+use crate::error::{Error, Result};
+use crate::model::{Key, KeyOrder, Token};
+
+/// The gauge that the throttle watches, and the value at which it holds.
+pub const GAUGE: &str = "Threads_running";
+pub const LOADED: u64 = 20;
+
+pub struct SimSource {
+    pub(super) server: Rc<Server>,
+    pub(super) faults: Rc<Faults>,
+    pub(super) inbox: Rc<Inbox>,
+    pub(super) life: u64,
+    /// The last key there was when the last range was found (for a planted bug).
+    last_key: Rc<Cell<Option<u32>>>,
+}
+
+impl SimSource {
+    pub fn new(
+        server: Rc<Server>,
+        faults: Rc<Faults>,
+        inbox: Rc<Inbox>,
+        life: u64,
+        last_key: Rc<Cell<Option<u32>>>,
+    ) -> Self {
+        SimSource { server, faults, inbox, life, last_key }
+    }
+}
+
+impl Source for SimSource {
+    type Fence = SimFence;
+
+    fn key_order(&self) -> KeyOrder {
+        self.server.plan.order
+    }
+
+    async fn mark(&self, token: Token) -> Result<()> {
+        self.inbox.settle.borrow_mut().sent(token.0);
+        let (server, life) = (self.server.clone(), self.life);
+        call(&self.server, &self.faults, |line| async move {
+            line.step().await?;
+            let mut tx = Tx::begin(&server, Origin::Osc);
+            tx.lock(LockId::Mark, Mode::Exclusive).await?;
+            line.step().await?;
+            tx.commit_as(What::Mark { life, token: token.0 }).await;
+            Ok(())
+        })
+        .await?;
+        self.inbox.settle.borrow_mut().returned(token.0);
+        self.inbox.news.notify_one();
+        Ok(())
+    }
+
+    async fn next_range(&self, after: Option<&Key>, rows: u64) -> Result<Option<Key>> {
+        let order = self.server.plan.order;
+        let after = after.map(|key| decode(order, key)).transpose()?;
+        let (server, last_key) = (self.server.clone(), self.last_key.clone());
+        let found = call(&self.server, &self.faults, |line| async move {
+            line.step().await?;
+            let mut tx = Tx::begin(&server, Origin::Osc);
+            let table = tx.open(Name::Original).await?;
+            let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+            let (found, last) = {
+                let catalog = server.catalog.borrow();
+                let table = &catalog.table(table).rows;
+                let mut range = table.range((from, Bound::Unbounded));
+                let nth = range.nth(rows.saturating_sub(1) as usize);
+                (nth.map(|(id, row)| Image { id: *id, spelling: row.spelling }), table.keys().last().copied())
+            };
+            if found.is_none() {
+                last_key.set(last);
+            }
+            server.dice.pause(server.plan.read).await;
+            line.step().await?;
+            Ok(found)
+        })
+        .await?;
+        Ok(found.map(|image| encode(order, image)))
+    }
+
+    async fn pressure(&self) -> Result<Pressure> {
+        self.faults.step().await;
+        self.server.dice.pause(self.server.plan.reply).await;
+        if self.faults.hiccup() {
+            return Err(Error::transient("The load could not be read."));
+        }
+        let loaded = self.faults.on() && self.server.dice.chance(self.server.plan.loaded_pm);
+        if loaded {
+            self.server.count(|c| c.throttled += 1);
+        }
+        let value = if loaded { LOADED } else { 1 };
+        Ok(Pressure { replica_lag_ms: None, load: vec![(GAUGE.to_owned(), value as f64)] })
+    }
+
+    async fn before_fence(&self) -> Result<()> {
+        self.faults.step().await;
+        self.server.dice.pause(self.server.plan.read).await;
+        if self.faults.hiccup() {
+            return Err(Error::transient("The statistics could not be made."));
+        }
+        Ok(())
+    }
+
+    async fn fence(&self, patience: Patience) -> Result<SimFence> {
+        fence::lock(self, patience).await
+    }
+}

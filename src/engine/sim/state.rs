@@ -1,0 +1,91 @@
+//! osc's own rows on the server: the epoch, the checkpoint, a note per lane.
+//!
+//! They are written by the same transactions, under the same locks and through the same commit
+//! stages as everything else. The epoch keeps zombies out as in `engine::mysql::state`: every
+//! transaction that writes to the shadow holds the epoch row shared and has checked it; a raise takes
+//! it exclusively, so it waits for all that passed and none of an older epoch passes afterwards.
+
+use std::collections::BTreeMap;
+
+use super::bugs::Bug;
+use super::locks::{LockId, Mode};
+use super::session::{Failure, Line};
+use super::transaction::Tx;
+use crate::model::{Checkpoint, LaneNote};
+
+/// The slot of the checkpoint; a lane's note has the lane's number.
+pub const CHECKPOINT: u16 = u16::MAX;
+
+#[derive(Debug, Clone, Default)]
+pub struct Store {
+    pub epoch: u64,
+    pub checkpoint: Option<Checkpoint>,
+    pub notes: BTreeMap<u16, LaneNote>,
+}
+
+/// A change of the store, made when its transaction becomes visible.
+#[derive(Debug, Clone)]
+pub enum Effect {
+    Epoch(u64),
+    Checkpoint(Box<Checkpoint>),
+    Note(u16, LaneNote),
+    NoNotes,
+}
+
+impl Store {
+    pub fn apply(&mut self, effect: Effect) {
+        match effect {
+            Effect::Epoch(epoch) => self.epoch = epoch,
+            Effect::Checkpoint(checkpoint) => self.checkpoint = Some(*checkpoint),
+            Effect::Note(lane, note) => {
+                self.notes.insert(lane, note);
+            }
+            Effect::NoNotes => self.notes.clear(),
+        }
+    }
+
+    /// What a life that began now would begin from.
+    pub fn folded(&self) -> Option<Checkpoint> {
+        let mut checkpoint = self.checkpoint.clone()?;
+        checkpoint.absorb(&self.notes.values().cloned().collect::<Vec<_>>());
+        Some(checkpoint)
+    }
+}
+
+/// Takes the shared lock on the epoch for the rest of the transaction and checks it.
+pub async fn check(tx: &mut Tx, epoch: u64) -> Result<(), Failure> {
+    let bugs = tx.server.bugs;
+    if bugs.has(Bug::ZombiesWithoutEpoch) {
+        return Ok(());
+    }
+    if !bugs.has(Bug::EpochReadUnlocked) {
+        tx.lock(LockId::Epoch, Mode::Shared).await?;
+    }
+    let now = tx.server.store.borrow().epoch;
+    if now == epoch { Ok(()) } else { Err(Failure::Epoch(now)) }
+}
+
+/// Raises the epoch: when this returns no transaction of an earlier one can commit any more.
+pub async fn raise(tx: &mut Tx) -> Result<u64, Failure> {
+    tx.lock(LockId::Epoch, Mode::Exclusive).await?;
+    let epoch = tx.server.store.borrow().epoch + 1;
+    tx.effect(Effect::Epoch(epoch));
+    Ok(epoch)
+}
+
+/// Begins a life: raises the epoch, folds the notes into the checkpoint, deletes them.
+pub async fn begin_life(mut tx: Tx, line: &Line) -> Result<(u64, Option<Checkpoint>), Failure> {
+    let epoch = raise(&mut tx).await?;
+    line.step().await?;
+    let checkpoint = tx.server.store.borrow().folded();
+    if let Some(checkpoint) = &checkpoint {
+        tx.lock(LockId::Slot(CHECKPOINT), Mode::Exclusive).await?;
+        tx.effect(Effect::Checkpoint(Box::new(checkpoint.clone())));
+    }
+    if !tx.server.bugs.has(Bug::NotesKept) {
+        tx.effect(Effect::NoNotes);
+    }
+    line.step().await?;
+    tx.commit().await;
+    Ok((epoch, checkpoint))
+}

@@ -1,0 +1,253 @@
+//! One run of the world: the application, the lives of the process, the end, the checks.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::bugs::Bugs;
+use super::dice::{Dice, Span, sleep_ms};
+use super::disturb;
+use super::faults::Faults;
+use super::open::{Opened, open};
+use super::plan::Plan;
+use super::report::Counts;
+use super::server::Server;
+use super::source::{GAUGE, LOADED};
+use super::table::{Name, Row, Write};
+use super::trace::Trace;
+use super::writer::{Orders, Writer};
+use crate::error::{Error, Kind, Result};
+use crate::operate::control::Control;
+use crate::operate::stats::Stats;
+use crate::operate::throttle::{Limit, Settings as ThrottleSettings, Throttle};
+use crate::pipeline::{self, Outcome};
+
+/// A run that takes longer in simulated time, or more lives, does not end.
+const LONGEST: Duration = Duration::from_secs(900);
+const MOST_LIVES: u64 = 80;
+
+/// What a run of the world came to.
+#[derive(Debug, Clone)]
+pub struct Verdict {
+    pub counts: Counts,
+    /// What was wrong.
+    pub failure: Option<String>,
+    pub trace: Vec<String>,
+}
+
+struct World {
+    server: Rc<Server>,
+    faults: Rc<Faults>,
+    dice: Dice,
+    orders: Rc<Orders>,
+    began: Instant,
+}
+
+/// How one life ended.
+enum Life {
+    Swapped,
+    Refused(Error),
+    /// Another life is to go on.
+    Over,
+    Broken(String),
+}
+
+/// Runs a world from a plan. To be called inside a `LocalSet` on a paused clock.
+pub async fn simulate(plan: Plan, bugs: Bugs, traced: bool) -> Verdict {
+    let dice = Dice::new(plan.seed);
+    let plan = Rc::new(plan);
+    let trace = Trace::new(traced);
+    let server = Server::new(plan.clone(), bugs, dice.fork(), trace.clone());
+    let faults = Faults::new(plan.clone(), dice.fork());
+    let orders = Rc::new(Orders::default());
+    let world = World { server: server.clone(), faults, dice: dice.fork(), orders, began: Instant::now() };
+    trace.say(|| format!("{plan:?}"));
+    world.fill();
+    let writers: Vec<JoinHandle<()>> = (0..plan.writers).map(|_| world.hire(dice.fork())).collect();
+    world.calm_down();
+    disturb::begin(&server, &dice.fork());
+    let run = tokio::time::timeout(LONGEST, world.lives()).await;
+    let failure = match run {
+        Err(_) => Some("the run did not come to an end".to_owned()),
+        Ok(Err(failure)) => Some(failure),
+        Ok(Ok(swapped)) => world.end(swapped, writers).await.err(),
+    };
+    // A violation is the root of what else went wrong.
+    let failure = failure.map(|failure| server.violation().unwrap_or(failure));
+    let mut counts = server.counts();
+    counts.runs = 1;
+    counts.collated = u64::from(plan.order == crate::model::KeyOrder::Unknown);
+    counts.simulated_ms = world.began.elapsed().as_millis() as u64;
+    Verdict { counts, failure, trace: trace.lines() }
+}
+
+impl World {
+    fn fill(&self) {
+        let plan = &self.server.plan;
+        let Some(table) = self.server.catalog.borrow().named(Name::Original) else { return };
+        let mut writes = Vec::new();
+        for id in 0..plan.room.saturating_sub(3) {
+            if self.dice.below(u64::from(plan.room)) < u64::from(plan.rows) {
+                let unique = if plan.unique { self.server.next_value() as u32 } else { 0 };
+                let row = Row { value: self.server.next_value(), unique, spelling: 0, unfit: false };
+                writes.push(Write { table, id, row: Some(row) });
+            }
+        }
+        self.server.catalog.borrow_mut().apply(&writes);
+        self.server.ledger.borrow_mut().committed(0, &writes);
+    }
+
+    fn hire(&self, dice: Dice) -> JoinHandle<()> {
+        let writer = Writer { server: self.server.clone(), dice, orders: self.orders.clone() };
+        tokio::task::spawn_local(writer.run())
+    }
+
+    /// Every rush hour ends, so every run can.
+    fn calm_down(&self) {
+        let (orders, after) = (self.orders.clone(), self.server.plan.rush);
+        tokio::task::spawn_local(async move {
+            for slower in [4, 20, 100] {
+                tokio::time::sleep(after).await;
+                orders.slower.set(slower);
+            }
+        });
+    }
+
+    /// Lives follow one another until the tables are swapped, or can't be.
+    async fn lives(&self) -> Result<bool, String> {
+        sleep_ms(self.dice.skewed(Span(1, 60))).await;
+        let mut early = self.server.plan.crashes;
+        for _ in 0..MOST_LIVES {
+            self.server.count(|c| c.lives += 1);
+            match self.life(&mut early).await {
+                Life::Swapped => return Ok(true),
+                Life::Broken(failure) => return Err(failure),
+                Life::Over => self.dice.pause(Span(0, 30)).await,
+                Life::Refused(error) if disturb::explains(&self.server, &error) => return Ok(false),
+                Life::Refused(error) => return Err(format!("the run was refused: {error}")),
+            }
+            if let Some(violation) = self.server.violation() {
+                return Err(violation);
+            }
+        }
+        Err("the run took too many lives".into())
+    }
+
+    /// One life of the process, which may end early.
+    async fn life(&self, early: &mut u64) -> Life {
+        let ends_early = *early > 0 && self.faults.on();
+        let mut timed = None;
+        let mut stop = None;
+        self.faults.crash_after(None);
+        if ends_early {
+            *early -= 1;
+            if self.dice.chance(self.server.plan.stop_pm) {
+                stop = Some(self.dice.skewed(Span(1, 600)));
+            } else if self.dice.chance(300) {
+                timed = Some(self.dice.skewed(Span(1, 600)));
+            } else {
+                self.faults.crash_after(Some(self.dice.skewed(Span(1, 3000))));
+            }
+        }
+        let control = Control::new(None);
+        let stopping = async {
+            match stop {
+                Some(ms) => {
+                    sleep_ms(ms).await;
+                    self.server.count(|c| c.stops += 1);
+                    control.ask_to_stop();
+                    std::future::pending::<()>().await
+                }
+                None => std::future::pending().await,
+            }
+        };
+        let dying = async {
+            match timed {
+                Some(ms) => sleep_ms(ms).await,
+                None => self.faults.crash.notified().await,
+            }
+        };
+        let mut stats = Stats::new();
+        let life = tokio::select! {
+            biased;
+            () = dying => {
+                self.server.count(|c| c.crashes += 1);
+                self.server.trace.say(|| "CRASH".to_owned());
+                Life::Over
+            }
+            () = stopping => Life::Over,
+            ended = self.work(&control, &mut stats) => ended,
+        };
+        self.server.count(|c| {
+            c.overlaps += stats.changes_overlapping;
+            c.rows_copied += stats.rows_copied_now();
+        });
+        life
+    }
+
+    async fn work(&self, control: &Control, stats: &mut Stats) -> Life {
+        let ended = self.run(control, stats).await;
+        self.server.trace.say(|| format!("the life ended: {ended:?}"));
+        match ended {
+            Ok(Some(Outcome::Swapped(_)) | None) => Life::Swapped,
+            Ok(Some(Outcome::Ready)) => Life::Broken("ready, without having been asked to wait".into()),
+            Err(error) => match error.kind() {
+                Kind::Transient | Kind::Stopped | Kind::Ambiguous => Life::Over,
+                _ => Life::Refused(error),
+            },
+        }
+    }
+
+    async fn run(&self, control: &Control, stats: &mut Stats) -> Result<Option<Outcome>> {
+        let Some(Opened { source, feed, mirror, start }) = open(&self.server, &self.faults).await? else { return Ok(None) };
+        let max_load = vec![Limit { name: GAUGE.to_owned(), at: LOADED }];
+        let max_load = if self.server.plan.loaded_pm > 0 { max_load } else { Vec::new() };
+        let mut throttle = Throttle::new(ThrottleSettings { max_load, ..ThrottleSettings::default() });
+        let watch = self.watch_pending(stats);
+        let settings = &self.server.plan.settings;
+        let outcome =
+            pipeline::run(&source, feed, &mirror, start, settings, control, &mut throttle, stats).await.map(Some);
+        watch.abort();
+        outcome
+    }
+
+    /// What waits in the books stays within its limit, but for one delivery.
+    fn watch_pending(&self, stats: &Stats) -> JoinHandle<()> {
+        let mut snapshots = stats.watch();
+        let server = self.server.clone();
+        tokio::task::spawn_local(async move {
+            let plan = &server.plan;
+            let cost = if plan.order == crate::model::KeyOrder::Unknown { 141 } else { 140 };
+            let limit = plan.settings.pending_limit_bytes as u64 / cost;
+            while snapshots.changed().await.is_ok() {
+                let pending = snapshots.borrow_and_update().pending_keys;
+                if pending >= limit {
+                    server.count(|c| c.pending_at_limit += 1);
+                }
+                if pending > limit + plan.largest_delivery() {
+                    server.violated(format!("{pending} keys are pending, the limit is {limit}"));
+                }
+            }
+        })
+    }
+
+    /// The application goes on for a while on whatever table it has, and ends; then all is compared.
+    async fn end(&self, swapped: bool, writers: Vec<JoinHandle<()>>) -> Result<(), String> {
+        self.server.count(|c| {
+            c.swapped += u64::from(swapped);
+            c.refused += u64::from(!swapped);
+        });
+        self.orders.slower.set(1);
+        self.dice.pause(Span(1, 60)).await;
+        self.orders.stop.set(true);
+        for writer in writers {
+            let ended = tokio::time::timeout(Duration::from_secs(60), writer).await;
+            ended.map_err(|_| "a writer waits for ever")?.map_err(|e| format!("a writer failed: {e}"))?;
+        }
+        // Whatever is still under way on the server (zombies, sessions that nobody has noticed) ends.
+        sleep_ms(10_000).await;
+        self.server.check_end(swapped)
+    }
+}
