@@ -88,6 +88,7 @@ pub struct Watch {
 }
 
 impl MySqlSource {
+    #[expect(clippy::too_many_arguments, reason = "the parts of a source are what its one caller has")]
     pub fn new(
         address: Address,
         rewrite: Rc<Rewrite>,

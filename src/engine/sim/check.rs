@@ -42,7 +42,9 @@ impl Server {
         }
         let ahead = self.seen_from(place);
         if let Some(id) = differing.iter().find(|id| !ahead.contains(*id)) {
-            self.violated(format!("the stored place {place:?} is ahead of the data: row {id} differs and would not be met again"));
+            self.violated(format!(
+                "the stored place {place:?} is ahead of the data: row {id} differs and would not be met again"
+            ));
         }
     }
 
@@ -105,7 +107,9 @@ impl Server {
                     entries.push(at);
                 }
             });
-            let shown = |row: &Option<super::table::Row>| row.map_or("no row".into(), |r| format!("value {} unique {}", r.value, r.unique));
+            let shown = |row: &Option<super::table::Row>| {
+                row.map_or("no row".into(), |r| format!("value {} unique {}", r.value, r.unique))
+            };
             let _ = write!(text, " Row {id}: {}, should be {}; in entries {entries:?}.", shown(is), shown(should_be));
         }
         text

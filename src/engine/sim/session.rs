@@ -27,7 +27,10 @@ pub enum Failure {
     /// The session was killed.
     Killed,
     /// A unique value is held by another row.
-    Duplicate { value: u32, holder: u32 },
+    Duplicate {
+        value: u32,
+        holder: u32,
+    },
     /// The epoch is not the caller's.
     Epoch(u64),
     NoTable(Name),
@@ -69,7 +72,12 @@ pub struct Line {
 impl Line {
     fn new(server: &Server) -> Rc<Line> {
         let plan = &server.plan;
-        Rc::new(Line { state: Cell::new(State::Up), dice: server.dice.clone(), think: plan.step, zombie: plan.zombie_step })
+        Rc::new(Line {
+            state: Cell::new(State::Up),
+            dice: server.dice.clone(),
+            think: plan.step,
+            zombie: plan.zombie_step,
+        })
     }
 
     pub fn is_zombie(&self) -> bool {

@@ -130,7 +130,8 @@ impl Settle {
     }
 
     fn pop(&mut self) -> Option<Item> {
-        let item = self.items.pop_front_if(|item| item.no < self.settled)?;
+        self.items.front().filter(|item| item.no < self.settled)?;
+        let item = self.items.pop_front()?;
         self.delivered = item.end;
         Some(item)
     }
@@ -177,11 +178,13 @@ impl Settle {
         if !self.bugs.has(Bug::PlacePastPrepare) {
             place = self.prepared.values().map(|(place, _)| *place).fold(place, Place::min);
         }
-        if self.bugs.has(Bug::PlaceInTransaction) && self.next_is_keys() && self.prepared.is_empty() {
-            if let Some(event @ Event::Keys(_)) = self.next(most) {
-                self.kept_mark = Some((token, self.delivered));
-                return event;
-            }
+        if self.bugs.has(Bug::PlaceInTransaction)
+            && self.next_is_keys()
+            && self.prepared.is_empty()
+            && let Some(event @ Event::Keys(_)) = self.next(most)
+        {
+            self.kept_mark = Some((token, self.delivered));
+            return event;
         }
         Event::Mark { token: Token(token), position: place.position() }
     }

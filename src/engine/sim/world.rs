@@ -201,7 +201,9 @@ impl World {
     }
 
     async fn run(&self, control: &Control, stats: &mut Stats) -> Result<Option<Outcome>> {
-        let Some(Opened { source, feed, mirror, start }) = open(&self.server, &self.faults).await? else { return Ok(None) };
+        let Some(Opened { source, feed, mirror, start }) = open(&self.server, &self.faults).await? else {
+            return Ok(None);
+        };
         let max_load = vec![Limit { name: GAUGE.to_owned(), at: LOADED }];
         let max_load = if self.server.plan.loaded_pm > 0 { max_load } else { Vec::new() };
         let mut throttle = Throttle::new(ThrottleSettings { max_load, ..ThrottleSettings::default() });

@@ -261,15 +261,6 @@ impl Running {
     }
 }
 
-/// A test that fails leaves no run at work behind it.
-impl Drop for Running {
-    fn drop(&mut self) {
-        // An error means that it has ended.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 impl Report {
     /// The run must have ended with this exit code.
     pub fn exited(self, code: i32) -> Report {
