@@ -64,6 +64,15 @@ pub fn expression(from: &Column, to: &Column, circumstances: &Circumstances) -> 
         ))
         .todo("Make the column AUTO_INCREMENT with a native ALTER."));
     }
+    if circumstances.mariadb && !circumstances.strict && from.nullable && !to.nullable && class(to) == Class::Enum {
+        // Seen on 10.11: natively the empty value, by assignment the first member.
+        return Err(Error::refused(format!(
+            "The ALTER makes the ENUM {} NOT NULL, and without a strict sql_mode a copy would put another value \
+             than a native ALTER where a NULL is.",
+            to.name
+        ))
+        .todo("Set the NULLs to a value first, or use a strict sql_mode."));
+    }
     let name = &from.name;
     let value = match way(from, to, circumstances) {
         Way::Plain if circumstances.mariadb => fitting(from, to),
