@@ -14,8 +14,6 @@ use super::settings::Settings;
 use crate::engine::Lane;
 use crate::model::{Checkpoint, Key, LaneNote, Noted, Range};
 
-/// How many committed ranges may lie beyond the frontier before no more are begun: bounds the notes.
-const MOST_AHEAD: usize = 64;
 /// A chunk that is sized by time begins with so many rows and never has fewer than `FEWEST`.
 const FIRST: u64 = 1000;
 const FEWEST: u64 = 100;
@@ -96,9 +94,10 @@ impl Copy {
         self.found.push_back(Range { after, upto });
     }
 
-    /// The next range to copy, if there is one and a lane for it.
+    /// The next range to copy, if there is one and a lane for it. As many committed ranges may lie beyond
+    /// the frontier as there are lanes: a resume copies those again, so one chunk a lane at most.
     pub fn begin(&mut self) -> Option<Job> {
-        if self.found.is_empty() || self.ahead.len() >= MOST_AHEAD {
+        if self.found.is_empty() || self.ahead.len() >= self.notes.len() {
             return None;
         }
         let lane = self.idle.pop()?;

@@ -104,6 +104,10 @@ pub(super) struct Run<'a, S: Source, M: Mirror> {
 }
 
 /// Runs the pipeline from `start` to the swap.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the parts of a run are what its caller has; a struct would only rename them"
+)]
 pub async fn run<S: Source, F: Feed, M: Mirror>(
     source: &S,
     mut feed: F,

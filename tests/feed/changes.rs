@@ -180,9 +180,12 @@ async fn other_tables_and_statement_annotations_do_not_matter() {
         w.run("CREATE TEMPORARY TABLE tmp (id INT)").await;
         w.run("INSERT INTO tmp VALUES (1)").await;
         w.run("DROP TEMPORARY TABLE tmp").await;
-        w.run("ALTER TABLE u ADD r DOUBLE DEFAULT (RAND()), ADD s CHAR(36) DEFAULT (UUID())").await;
+        if w.flavor.is_mariadb() {
+            // MySQL refuses it in a binlog with GTIDs.
+            w.run("ALTER TABLE u ADD r DOUBLE DEFAULT (RAND()), ADD s CHAR(36) DEFAULT (UUID())").await;
+        }
         w.run("CREATE FUNCTION f() RETURNS INT DETERMINISTIC RETURN (SELECT MAX(v) FROM t)").await;
-        w.run("CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO DELETE FROM t").await;
+        w.run("CREATE EVENT e ON SCHEDULE EVERY 1 DAY DISABLE DO DELETE FROM t").await;
         w.run("ALTER TABLE u ADD t INT, ADD INDEX t (t)").await;
         w.run("TRUNCATE TABLE copy").await;
         w.run("DROP TABLE copy").await;

@@ -103,6 +103,7 @@ async fn the_stream_goes_on_from_a_stored_position() {
 
 #[tokio::test]
 async fn a_purged_binlog_is_said_so() {
+    let _alone = alone().await;
     on_both(|address| async move {
         let mut w = World::new(&address, T).await;
         let start = w.start.clone();

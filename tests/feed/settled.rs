@@ -13,35 +13,21 @@ const T: &str = "id INT PRIMARY KEY, v INT NOT NULL";
 /// Semi-synchronous replication that waits for a replica which never answers: for this long each
 /// commit is in the binlog and not yet visible. It switches itself off after one such wait.
 async fn stall(conn: &mut Conn, mariadb: bool, ms: u32) {
-    if mariadb {
-        run(
-            conn,
-            &format!(
-                "SET GLOBAL rpl_semi_sync_master_timeout = {ms}, GLOBAL rpl_semi_sync_master_wait_point = AFTER_SYNC"
-            ),
-        )
-        .await;
-        run(conn, "SET GLOBAL rpl_semi_sync_master_enabled = OFF").await;
-        run(conn, "SET GLOBAL rpl_semi_sync_master_enabled = ON").await;
-    } else {
-        let loaded: Option<String> = conn
-            .query_first(
-                "SELECT plugin_name FROM information_schema.plugins WHERE plugin_name = 'rpl_semi_sync_source'",
-            )
-            .await
-            .unwrap();
-        if loaded.is_none() {
+    let name = if mariadb { "rpl_semi_sync_master" } else { "rpl_semi_sync_source" };
+    if !mariadb {
+        let plugin = "SELECT COUNT(*) FROM information_schema.plugins WHERE plugin_name = 'rpl_semi_sync_source'";
+        if get::<u8>(conn, plugin).await == 0 {
             run(conn, "INSTALL PLUGIN rpl_semi_sync_source SONAME 'semisync_source.so'").await;
         }
-        run(
-            conn,
-            &format!(
-                "SET GLOBAL rpl_semi_sync_source_timeout = {ms}, GLOBAL rpl_semi_sync_source_wait_point = AFTER_SYNC"
-            ),
-        )
-        .await;
-        run(conn, "SET GLOBAL rpl_semi_sync_source_enabled = OFF").await;
-        run(conn, "SET GLOBAL rpl_semi_sync_source_enabled = ON").await;
+    }
+    run(conn, &format!("SET GLOBAL {name}_timeout = {ms}, GLOBAL {name}_wait_point = AFTER_SYNC")).await;
+    loop {
+        run(conn, &format!("SET GLOBAL {name}_enabled = OFF")).await;
+        run(conn, &format!("SET GLOBAL {name}_enabled = ON")).await;
+        let status: (String, String) = get(conn, &format!("SHOW GLOBAL STATUS LIKE '{name}_status'")).await;
+        if status.1 == "ON" {
+            break;
+        }
     }
 }
 

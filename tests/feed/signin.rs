@@ -66,7 +66,7 @@ async fn the_default_is_tls_where_the_server_has_it() {
 
 #[tokio::test]
 async fn certificates_are_verified_when_asked() {
-    let ca = std::env::var("OSC_TEST_CA").expect("OSC_TEST_CA must hold the path of the authority's certificate");
+    let ca = authority();
     let admin = mysql();
     for mode in ["VERIFY_CA", "VERIFY_IDENTITY"] {
         let good = Address::parse(&url(&admin, "root", &format!("ssl-mode={mode}&ssl-ca={ca}")), None).unwrap();

@@ -26,23 +26,56 @@ use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub fn mysql() -> Address {
-    address("mysql")
+    Address::parse(&server("mysql", "feed-mysql", &[]).0, None).unwrap()
 }
 
 pub fn mariadb() -> Address {
-    address("mariadb")
+    Address::parse(&server("mariadb", "feed-mariadb", &[]).0, None).unwrap()
 }
 
-/// The admin account of a server of its own: other suites' servers see no GLOBAL changes of this one.
-fn address(kind: &str) -> Address {
+/// The certificate of the authority that signed the servers' own.
+pub fn authority() -> String {
+    server("mysql", "feed-mysql", &[]).1
+}
+
+/// Settings that change what stands in the binlog, all at once; only in the long tier.
+const OTHERS: [(&str, &str, &[&str]); 3] = [
+    (
+        "mysql",
+        "feed-mysql-other",
+        &[
+            "--gtid-mode=OFF",
+            "--enforce-gtid-consistency=OFF",
+            "--binlog-row-image=MINIMAL",
+            "--binlog-transaction-compression=ON",
+            "--binlog-checksum=NONE",
+            "--binlog-row-metadata=FULL",
+            "--binlog-row-value-options=PARTIAL_JSON",
+        ],
+    ),
+    (
+        "mariadb",
+        "feed-mariadb-other",
+        &["--binlog-checksum=CRC32", "--binlog-row-image=NOBLOB", "--binlog-row-metadata=FULL"],
+    ),
+    ("mariadb118", "feed-mariadb118", &["--binlog-row-image=FULL_NODUP"]),
+];
+
+/// The admin account of a server of its own, and its authority: other suites' servers see no GLOBAL
+/// changes of this one.
+fn server(kind: &str, name: &str, options: &[&str]) -> (String, String) {
     static STARTING: Mutex<()> = Mutex::new(());
     let _one_at_a_time = STARTING.lock().unwrap_or_else(|e| e.into_inner());
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/db");
-    let output = Command::new(script).args(["start", kind, "--name", &format!("feed-{kind}")]).output().unwrap();
+    let output = Command::new(script)
+        .args(["start", kind, "--name", name, "--", "--max-allowed-packet=128M"])
+        .args(options)
+        .output()
+        .unwrap();
     let printed = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let url = printed.lines().find_map(|l| l.strip_prefix("OSC_ADMIN_URL=")).unwrap();
-    Address::parse(url, None).unwrap()
+    let value = |name: &str| printed.lines().find_map(|l| l.strip_prefix(name)).unwrap().to_string();
+    (value("OSC_ADMIN_URL="), value("OSC_CA="))
 }
 
 /// Held by every test, and held alone by those that disturb all feeds of a server.
@@ -68,9 +101,14 @@ async fn share() {
     }
 }
 
-/// Runs the same on both servers.
+/// Runs the same on both servers, in the long tier also on others.
 pub async fn on_both<F: Future<Output = ()>>(test: impl Fn(Address) -> F) {
-    for address in [mysql(), mariadb()] {
+    let mut servers = vec![mysql(), mariadb()];
+    if std::env::var_os("OSC_TEST_FULL").is_some() {
+        servers
+            .extend(OTHERS.map(|(kind, name, options)| Address::parse(&server(kind, name, options).0, None).unwrap()));
+    }
+    for address in servers {
         eprintln!("-- on {}", address.describe());
         test(address).await;
     }

@@ -10,17 +10,21 @@
 //! 3. Both are read again from the source by **one** statement, that is from one snapshot. A value that
 //!    stands there twice is a true duplicate: a native ALTER would have failed, and so does the run,
 //!    naming the values.
-//! 4. Otherwise the candidates are stale. They are deleted from the shadow in the transaction that
-//!    syncs the rows ([`displace`]).
+//! 4. Otherwise the candidates were stale. The transaction that syncs the rows first locks them in the
+//!    shadow, reads their source rows once more, and deletes those that still differ ([`displace`]).
 //!
-//! **Deleting a candidate loses nothing.** Its shadow row differs from a later snapshot of the source, so
-//! a change of it committed after the shadow's copy was read. That change is undelivered, or its key is
-//! pending or in flight, or it lies beyond the frontier: in each case it will be synced, and the stored
-//! position lies before it, so also after a crash. `INSERT IGNORE` and `REPLACE` would have neither proof.
+//! **Deleting a candidate loses nothing.** Under the lock its shadow row differs from a snapshot of the
+//! source taken later, so a change of it committed after the shadow's copy was read, and no sync that
+//! began after that change has ended. That change is undelivered, or its key is pending or in flight, or
+//! it lies beyond the frontier: in each case it will be synced, and the stored position lies before it,
+//! so also after a crash. Without the lock and the second look another lane may have synced the
+//! candidate since step 3: then its fresh row would go, and nobody would bring it back.
+//! `INSERT IGNORE` and `REPLACE` would have neither proof.
 
 use mysql_async::Row;
 
-use super::key::Side;
+use super::catalog::TableInfo;
+use super::key::{KeySpec, Side};
 use super::mirror::{Rewrite, Unique};
 use super::session::Session;
 use super::sql::{Ident, Table, list};
@@ -40,12 +44,7 @@ pub async fn examine(session: &mut Session, rewrite: &Rewrite, rows: Rows<'_>) -
     clear(session, rewrite).await?;
     let (scratch, candidates) = (scratch(rewrite), candidates(rewrite));
     for table in [&scratch, &candidates] {
-        session.exec(&format!("CREATE TEMPORARY TABLE {table} LIKE {}", rewrite.names.shadow)).await?;
-        if rewrite.unique.is_empty() {
-            continue;
-        }
-        let drops = rewrite.unique.iter().map(|u| format!("DROP INDEX {}", u.name));
-        session.exec(&format!("ALTER TABLE {table} {}", list(drops))).await?;
+        session.exec(&format!("CREATE TEMPORARY TABLE {table} {}", rewrite.scratch)).await?;
     }
     session.exec_long(&rewrite.insert(&scratch, rows)?).await?;
     let columns = rewrite.insert_columns();
@@ -110,12 +109,42 @@ async fn duplicate(session: &mut Session, rewrite: &Rewrite, scratch: &Table, un
     .todo("Remove the duplicate and run the same command again; a native ALTER would fail in the same place."))
 }
 
-/// Deletes the candidates from the shadow, in the caller's transaction.
+/// Deletes those candidates from the shadow, in the caller's transaction, that are stale.
 pub async fn displace(session: &mut Session, rewrite: &Rewrite) -> Result<()> {
-    let same =
-        rewrite.key.names(Side::Shadow).iter().map(|c| format!("sh.{c} = c.{c}")).collect::<Vec<_>>().join(" AND ");
-    let sql = format!("DELETE sh FROM {} c STRAIGHT_JOIN {} sh ON {same}", candidates(rewrite), rewrite.names.shadow);
-    session.exec_long(&sql).await.map(drop)
+    if rewrite.unique.is_empty() {
+        // The conflict was under the key itself: another lane was writing the row.
+        return Ok(());
+    }
+    let (scratch, candidates, shadow) = (scratch(rewrite), candidates(rewrite), &rewrite.names.shadow);
+    let key = rewrite.key.names(Side::Shadow);
+    let same_key =
+        |a: &str, b: &str| key.iter().map(|c| format!("{a}.{c} = {b}.{c}")).collect::<Vec<_>>().join(" AND ");
+    let lock = format!("SELECT 1 FROM {candidates} c STRAIGHT_JOIN {shadow} sh ON {} FOR UPDATE", same_key("sh", "c"));
+    session.rows(&lock).await?;
+    session.exec(&format!("DELETE FROM {scratch}")).await?;
+    let (ours, theirs) = (list(rewrite.key.names(Side::Source)), list(&key));
+    let now = rewrite.select(&format!("({ours}) IN (SELECT {theirs} FROM {candidates})"));
+    session.exec_long(&format!("INSERT INTO {scratch} ({}) {now}", rewrite.insert_columns())).await?;
+    let parts = rewrite.unique.iter().flat_map(|unique| &unique.parts);
+    let same = parts.map(|c| format!("{} <=> {}", part("sh", c), part("t", c))).collect::<Vec<_>>().join(" AND ");
+    let stale = format!(
+        "DELETE sh FROM {candidates} c STRAIGHT_JOIN {shadow} sh ON {} \
+         WHERE NOT EXISTS (SELECT 1 FROM {scratch} t WHERE {} AND {same})",
+        same_key("sh", "c"),
+        same_key("t", "sh")
+    );
+    session.exec_long(&stale).await.map(drop)
+}
+
+/// What stands behind the name of a scratch table: the shadow's columns, generated ones too, and an
+/// index on its key. Not LIKE: no temporary table can be partitioned, compressed, or have a FULLTEXT index.
+pub fn scratch_definition(shadow: &TableInfo, key: &KeySpec) -> String {
+    let columns = shadow.fingerprint.lines().filter(|line| line.starts_with("  `") || line.starts_with("  \""));
+    let mut parts: Vec<String> = columns.map(|line| line.trim_end_matches(',').to_owned()).collect();
+    parts.push(format!("KEY ({})", list(key.names(Side::Shadow))));
+    parts.extend(shadow.columns.iter().filter(|c| c.auto_increment).map(|c| format!("KEY ({})", c.name)));
+    let collation = shadow.collation.as_ref().map(|c| format!(" COLLATE {c}")).unwrap_or_default();
+    format!("({}){collation}", list(parts))
 }
 
 pub async fn clear(session: &mut Session, rewrite: &Rewrite) -> Result<()> {

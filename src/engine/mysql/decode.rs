@@ -39,7 +39,7 @@ pub trait KeyReader: Send {
     /// The key from the values of those columns.
     fn encode(&self, values: &[&BinlogValue<'_>]) -> Result<Key>;
 
-    /// How many columns the table has in the binlog; any other number means that it was altered.
+    /// How many columns the catalog shows; if there are others in the binlog, the table was altered.
     fn table_columns(&self) -> usize;
 }
 
@@ -51,6 +51,9 @@ pub struct Watch {
     pub life: u64,
     /// The server takes `Orders` and `orders` for the same table.
     pub fold_names: bool,
+    /// Columns that no catalog shows may stand behind all others, as MariaDB has them for its unique
+    /// keys over BLOB and TEXT: a hash, as BIGINT.
+    pub hidden_hashes: bool,
 }
 
 enum Known {
@@ -69,6 +72,8 @@ enum Group {
 /// Which column of the mark table is which.
 const MARK_LIFE: usize = 1;
 const MARK_TOKEN: usize = 2;
+
+const BIGINT: u8 = 8;
 
 pub struct Decoder {
     watch: Watch,
@@ -313,7 +318,10 @@ impl Decoder {
         let known = if self.same(&map, &self.watch.ours) {
             let columns: Arc<[Column]> = map.columns()?.into();
             let expected = self.watch.reader.table_columns();
-            if columns.len() != expected || self.columns.as_ref().is_some_and(|first| *first != columns) {
+            let more = columns.get(expected..).filter(|more| more.is_empty() || self.watch.hidden_hashes);
+            if !more.is_some_and(|more| more.iter().all(|c| c.kind == BIGINT))
+                || self.columns.as_ref().is_some_and(|first| *first != columns)
+            {
                 return Err(disturbed(format!(
                     "The columns of {} are no longer the ones that osc began with (the binlog has {}, expected {expected}).",
                     self.watch.ours.bare(),

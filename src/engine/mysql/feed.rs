@@ -165,7 +165,7 @@ impl MySqlFeed {
     #[allow(clippy::too_many_arguments)]
     pub async fn open_with(
         address: &Address,
-        _flavor: Flavor,
+        flavor: Flavor,
         ours: &Table,
         marks_table: &Table,
         reader: Box<dyn KeyReader>,
@@ -180,8 +180,14 @@ impl MySqlFeed {
         };
         let names: Option<u8> = session.first("SELECT @@GLOBAL.lower_case_table_names").await?;
         drop(session);
-        let watch =
-            Watch { ours: ours.clone(), marks: marks_table.clone(), reader, life, fold_names: names != Some(0) };
+        let watch = Watch {
+            ours: ours.clone(),
+            marks: marks_table.clone(),
+            reader,
+            life,
+            fold_names: names != Some(0),
+            hidden_hashes: flavor.is_mariadb(),
+        };
         let binlog = Binlog::start(address, Decoder::new(watch, start.clone()), options).await?;
         let marks = Rc::new(Marks { state: RefCell::default(), shared: binlog.shared.clone() });
         let position = start.to_position();

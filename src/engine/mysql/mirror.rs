@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use super::conflict;
 use super::connect::Address;
+use super::culprit;
 use super::key::{KeySpec, Side};
 use super::lanes::Lanes;
 use super::names::Names;
@@ -35,6 +36,8 @@ pub struct Rewrite {
     pub unique: Vec<Unique>,
     /// Dates are copied as they are, whatever the server's sql_mode says of them.
     pub any_date: bool,
+    /// The definition of a scratch table for rows of the shadow.
+    pub scratch: String,
 }
 
 /// A unique key of the shadow that rows may collide under.
@@ -64,6 +67,7 @@ impl Rewrite {
             columns: shadow.columns.iter().map(|c| (c.column.clone(), c.expression.clone())).collect(),
             unique: unique.collect(),
             any_date: shadow.dates_stay,
+            scratch: conflict::scratch_definition(&shadow.info, &key),
             key,
         }
     }
@@ -138,6 +142,32 @@ impl MySqlMirror {
     }
 }
 
+impl MySqlMirror {
+    /// A value that the new definition can't hold is the user's to decide on: the message names its row.
+    async fn explain(&self, lane: Lane, rows: Rows<'_>, error: Error) -> Error {
+        if error.kind() != Kind::Definite || code(&error).is_none() {
+            return error;
+        }
+        let found = self.lanes.transaction(lane, async |session| {
+            let found = culprit::find(session, &self.rewrite, rows).await;
+            session.exec("ROLLBACK").await?;
+            found
+        });
+        let row = match found.await {
+            Ok(Some(key)) => format!("The row {key} can't be copied into the new table"),
+            Ok(None) => "A row can't be copied into the new table".to_owned(),
+            Err(trouble) => {
+                tracing::debug!(error = %trouble, "looking for the row");
+                "A row can't be copied into the new table".to_owned()
+            }
+        };
+        error
+            .context(&row)
+            .table("The table is unchanged.")
+            .todo("Change the row, or the ALTER; a native ALTER would fail in the same place.")
+    }
+}
+
 impl Mirror for MySqlMirror {
     async fn sync(&self, lane: Lane, rows: Rows<'_>, note: Option<&LaneNote>) -> Result<Synced> {
         match self.write(lane, rows, note, false).await {
@@ -146,13 +176,14 @@ impl Mirror for MySqlMirror {
                 self.lanes.aside(lane, async |session| conflict::examine(session, &self.rewrite, rows).await).await?;
                 let result = self.write(lane, rows, note, true).await;
                 self.lanes.aside(lane, async |session| conflict::clear(session, &self.rewrite).await).await?;
-                result.map_err(|error| match code(&error) {
+                match result {
                     // The values went on moving; a new look finds where they are now.
-                    Some(DUPLICATE) => error.with_kind(Kind::Transient),
-                    _ => explain(error),
-                })
+                    Err(error) if code(&error) == Some(DUPLICATE) => Err(error.with_kind(Kind::Transient)),
+                    Err(error) => Err(self.explain(lane, rows, error).await),
+                    done => done,
+                }
             }
-            Err(error) => Err(explain(error)),
+            Err(error) => Err(self.explain(lane, rows, error).await),
             done => done,
         }
     }
@@ -162,17 +193,6 @@ impl Mirror for MySqlMirror {
         self.lanes
             .transaction(self.store, async |session| state::put_checkpoint(session, state, checkpoint).await)
             .await
-    }
-}
-
-/// A value that the new definition can't hold is the user's to decide on.
-fn explain(error: Error) -> Error {
-    match (error.kind(), code(&error)) {
-        (Kind::Definite, Some(_)) => error
-            .context("A row can't be copied into the new table")
-            .table("The table is unchanged.")
-            .todo("Change the row, or the ALTER; a native ALTER would fail in the same place."),
-        _ => error,
     }
 }
 

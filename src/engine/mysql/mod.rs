@@ -9,6 +9,7 @@ pub mod catalog;
 pub mod cleanup;
 pub mod conflict;
 pub mod connect;
+pub mod culprit;
 pub mod decode;
 pub mod feed;
 pub mod fence;

@@ -68,7 +68,7 @@ pub struct Prepared {
 pub enum Look {
     Prepared(Box<Prepared>),
     /// An earlier life was cut off between the swap and the tidying; now it's tidy.
-    SwappedBefore(Finish),
+    SwappedBefore(Box<Finish>),
 }
 
 /// The parts of a run.
@@ -108,7 +108,7 @@ impl Prepared {
             if outcome::is_swapped(&mut session, &names).await?
                 || outcome::is_swapped_and_dropped(&mut session, &names, &record.fingerprint).await?
             {
-                return Ok(Look::SwappedBefore(finish(&session)));
+                return Ok(Look::SwappedBefore(Box::new(finish(&session))));
             }
         }
         let facts = preflight::check(&mut session, &names, earlier.is_some()).await?;

@@ -37,7 +37,11 @@ pub struct MySqlSource {
 }
 
 /// A session that is kept between uses and opened anew after it was lost.
-struct Kept(RefCell<Option<Session>>);
+struct Kept {
+    session: RefCell<Option<Session>>,
+    /// Keys with dates like 2024-00-00 are compared with, whatever the sql_mode says of them.
+    any_date: bool,
+}
 
 struct Replica {
     address: Address,
@@ -46,18 +50,30 @@ struct Replica {
 
 impl Kept {
     fn new() -> Self {
-        Kept(RefCell::new(None))
+        Kept { session: RefCell::new(None), any_date: false }
+    }
+
+    fn with_any_date() -> Self {
+        Kept { any_date: true, ..Kept::new() }
+    }
+
+    async fn open(&self, address: &Address) -> Result<Session> {
+        let mut session = Session::open(address).await?;
+        if self.any_date {
+            session.allow_any_date().await?;
+        }
+        Ok(session)
     }
 
     async fn with<T>(&self, address: &Address, work: impl AsyncFnOnce(&mut Session) -> Result<T>) -> Result<T> {
-        let kept = self.0.borrow_mut().take();
+        let kept = self.session.borrow_mut().take();
         let mut session = match kept {
             Some(session) => session,
-            None => Session::open(address).await?,
+            None => self.open(address).await?,
         };
         let result = work(&mut session).await;
         if !result.as_ref().is_err_and(is_lost) {
-            *self.0.borrow_mut() = Some(session);
+            *self.session.borrow_mut() = Some(session);
         }
         result
     }
@@ -72,6 +88,7 @@ pub struct Watch {
 }
 
 impl MySqlSource {
+    #[expect(clippy::too_many_arguments, reason = "the parts of a source are what its one caller has")]
     pub fn new(
         address: Address,
         rewrite: Rc<Rewrite>,
@@ -94,7 +111,7 @@ impl MySqlSource {
             replicas,
             gauges: watch.gauges,
             marker: Kept::new(),
-            reader: Kept::new(),
+            reader: Kept::with_any_date(),
             gauge: Kept::new(),
         }
     }

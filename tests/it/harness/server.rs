@@ -59,9 +59,20 @@ pub fn db(arguments: &[&str]) -> String {
 impl Server {
     /// The server of this kind that all tests share. Its global settings are nobody's to change.
     pub fn shared(kind: Kind) -> Server {
-        static STARTED: OnceLock<Mutex<HashMap<Kind, Server>>> = OnceLock::new();
+        Server::started(kind, kind.name())
+    }
+
+    /// Another one, to share by tests that use no XA: a transaction that is prepared anywhere on a server
+    /// keeps a run from beginning.
+    pub fn without_xa(kind: Kind) -> Server {
+        Server::started(kind, &format!("without-xa-{}", kind.name()))
+    }
+
+    fn started(kind: Kind, name: &str) -> Server {
+        static STARTED: OnceLock<Mutex<HashMap<String, Server>>> = OnceLock::new();
         let mut started = STARTED.get_or_init(Mutex::default).lock().unwrap_or_else(|e| e.into_inner());
-        started.entry(kind).or_insert_with(|| Server::parse(kind, &db(&["start", kind.name()]))).clone()
+        let start = || Server::parse(kind, &db(&["start", kind.name(), "--name", name]));
+        started.entry(name.to_owned()).or_insert_with(start).clone()
     }
 
     /// A server of a test's own, with options. Dropping the guard removes it with its data.

@@ -261,10 +261,10 @@ const ALL: &[&[Case]] = &[COUNTERS, GENERATED, OPTIONS];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn matrix_of_definitions_on_mysql() {
-    run(&Server::shared(Kind::MySql), "definitions", ALL).await;
+    run(&Server::without_xa(Kind::MySql), "definitions", ALL).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn matrix_of_definitions_on_mariadb() {
-    run(&Server::shared(Kind::MariaDb), "definitions", ALL).await;
+    run(&Server::without_xa(Kind::MariaDb), "definitions", ALL).await;
 }

@@ -369,10 +369,10 @@ const ALL: &[&[Case]] = &[NUMBERS, TIMES, MEMBERS, COMPOSITE, CHANGED, REFUSED];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn matrix_of_keys_on_mysql() {
-    run(&Server::shared(Kind::MySql), "keys", ALL).await;
+    run(&Server::without_xa(Kind::MySql), "keys", ALL).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn matrix_of_keys_on_mariadb() {
-    run(&Server::shared(Kind::MariaDb), "keys", ALL).await;
+    run(&Server::without_xa(Kind::MariaDb), "keys", ALL).await;
 }

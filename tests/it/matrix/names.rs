@@ -100,10 +100,10 @@ const ALL: &[&[Case]] = &[TABLES, COLUMNS];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn matrix_of_names_on_mysql() {
-    run(&Server::shared(Kind::MySql), "names", ALL).await;
+    run(&Server::without_xa(Kind::MySql), "names", ALL).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn matrix_of_names_on_mariadb() {
-    run(&Server::shared(Kind::MariaDb), "names", ALL).await;
+    run(&Server::without_xa(Kind::MariaDb), "names", ALL).await;
 }

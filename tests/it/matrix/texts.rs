@@ -196,10 +196,10 @@ const ALL: &[&[Case]] = &[BYTES, TEXTS];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn matrix_of_texts_on_mysql() {
-    run(&Server::shared(Kind::MySql), "texts", ALL).await;
+    run(&Server::without_xa(Kind::MySql), "texts", ALL).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn matrix_of_texts_on_mariadb() {
-    run(&Server::shared(Kind::MariaDb), "texts", ALL).await;
+    run(&Server::without_xa(Kind::MariaDb), "texts", ALL).await;
 }

@@ -2,6 +2,8 @@
 
 mod access;
 mod catalog;
+mod conversion_values;
+mod conversions;
 mod key_cases;
 mod key_types;
 mod shadow;
@@ -33,7 +35,6 @@ pub struct Bench {
 /// A change of a table, planned.
 pub struct Planned {
     pub names: Names,
-    pub original: TableInfo,
     pub shadow: Shadow,
     pub key: KeySpec,
 }
@@ -64,7 +65,7 @@ impl Bench {
         self.session.exec(&format!("DROP TABLE IF EXISTS {}", names.shadow)).await?;
         let shadow = Shadow::build(&mut self.session, &names, &original, &alter).await?;
         let key = shadow.choose_key(&original, Conditions { full_image: true, strict: true })?;
-        Ok(Planned { names, original, shadow, key })
+        Ok(Planned { names, shadow, key })
     }
 
     pub async fn copy(&mut self, planned: &Planned, filter: &str) -> Result<u64> {

@@ -5,6 +5,7 @@
 //! would make of it. What osc reads out of the text is only where columns come from, and that must
 //! explain the shadow's columns exactly, or the run is refused.
 
+mod class;
 mod convert;
 mod mapping;
 mod unique;
