@@ -23,6 +23,7 @@ use super::cutover::{Cutover, Step};
 use super::marks::Marks;
 use super::pending::{Batch, Pending};
 use super::places::Places;
+use super::planted::Planted;
 use super::retry::retrying;
 use super::settings::Settings;
 use crate::engine::{Event, Feed, Fence, Lane, Mirror, Pressure, Source, Swapped, Synced};
@@ -130,7 +131,7 @@ pub async fn run<S: Source, F: Feed, M: Mirror>(
         stats,
         operations: FuturesUnordered::new(),
         phase: Phase::Copy,
-        pending: Pending::new(source.key_order(), before.frontier.clone(), before.copied),
+        pending: Pending::new(source.key_order(), before.frontier.clone(), before.copied).with(settings.planted),
         copy: Copy::new(&before, settings),
         places: Places::new(before.position.clone()),
         marks: Marks::new(settings.mark_every),
@@ -185,7 +186,8 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
 
     /// While the swap is under way its outcome comes first: the feed may then fail as it likes.
     fn has_room(&self) -> bool {
-        !self.cutover.swapping() && self.pending.cost_bytes() < self.settings.pending_limit_bytes
+        let full = self.pending.cost_bytes() >= self.settings.pending_limit_bytes;
+        !self.cutover.swapping() && (!full || self.settings.planted.is(Planted::NoLimit))
     }
 
     fn delivered(&mut self, event: Event) {
@@ -391,6 +393,9 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
         self.storing = true;
         let checkpoint = self.checkpoint();
         let passed = self.copy.passed();
+        if self.settings.planted.is(Planted::NotesForgetEarly) {
+            self.copy.stored(passed);
+        }
         let (mirror, retries, seed, retried) = (self.mirror, self.settings.retries, self.seed(), self.retried.clone());
         self.operations.push(Box::pin(async move {
             let result = retrying(retries, seed, &retried, || mirror.store(&checkpoint)).await;
