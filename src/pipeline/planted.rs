@@ -1,6 +1,7 @@
 //! Rules of the core that can be left out, to see that the simulation notices it.
 //!
-//! Only in builds for tests; in any other [`Planted::is`] is always false and its branches are gone.
+//! Only with the feature `sim`, which builds for tests have; in any other [`Planted::is`] is a constant
+//! `false`, and the branches that ask it are gone.
 
 /// A rule that is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -67,7 +68,8 @@ impl Planted {
         Planted::NoLimit,
     ];
 
+    #[inline(always)]
     pub fn is(self, rule: Planted) -> bool {
-        cfg!(any(test, feature = "planted")) && self == rule
+        cfg!(feature = "sim") && self == rule
     }
 }

@@ -26,10 +26,19 @@ pub enum What {
     /// A transaction's changes of the table; none when it only changed other tables.
     Rows(Vec<Image>),
     /// The changes of a transaction that is not committed yet.
-    Prepare { xid: Xid, rows: Vec<Image> },
+    Prepare {
+        xid: Xid,
+        rows: Vec<Image>,
+    },
     /// The end of a prepared transaction.
-    End { xid: Xid, commit: bool },
-    Mark { life: u64, token: u64 },
+    End {
+        xid: Xid,
+        commit: bool,
+    },
+    Mark {
+        life: u64,
+        token: u64,
+    },
     /// A statement on the table without rows.
     Truncate,
 }
@@ -51,9 +60,10 @@ impl Place {
     }
 
     pub fn parse(position: &Position) -> Result<Self> {
-        let parsed = position.0.split_once(':').and_then(|(entry, row)| {
-            Some(Place { entry: entry.parse().ok()?, row: row.parse().ok()? })
-        });
+        let parsed = position
+            .0
+            .split_once(':')
+            .and_then(|(entry, row)| Some(Place { entry: entry.parse().ok()?, row: row.parse().ok()? }));
         parsed.ok_or_else(|| Error::definite(format!("'{}' is not a place of this stream", position.0)))
     }
 

@@ -39,7 +39,9 @@ impl Server {
         let Some(last) = differing.iter().max() else { return };
         let ahead = self.seen_from(place, *last);
         if let Some(id) = differing.iter().find(|id| !ahead[**id as usize]) {
-            self.violated(format!("the stored place {place:?} is ahead of the data: row {id} differs and would not be met again"));
+            self.violated(format!(
+                "the stored place {place:?} is ahead of the data: row {id} differs and would not be met again"
+            ));
         }
     }
 
@@ -106,7 +108,9 @@ impl Server {
                     entries.push(at);
                 }
             });
-            let shown = |row: &Option<super::table::Row>| row.map_or("no row".into(), |r| format!("value {} unique {}", r.value, r.unique));
+            let shown = |row: &Option<super::table::Row>| {
+                row.map_or("no row".into(), |r| format!("value {} unique {}", r.value, r.unique))
+            };
             let _ = write!(text, " Row {id}: {}, should be {}; in entries {entries:?}.", shown(is), shown(should_be));
         }
         text

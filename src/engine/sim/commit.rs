@@ -32,7 +32,13 @@ impl Server {
             at = at.max(last.at);
         }
         let entry = self.binlog.append(what);
-        self.trace.say(|| format!("entry {entry} by {}: {}", parts.id, self.binlog.with(entry, |w| format!("{w:?}")).unwrap_or_default()));
+        self.trace.say(|| {
+            format!(
+                "entry {entry} by {}: {}",
+                parts.id,
+                self.binlog.with(entry, |w| format!("{w:?}")).unwrap_or_default()
+            )
+        });
         self.committing.borrow_mut().push_back(Committing { entry, at, loose: unordered, parts });
         if at > Instant::now() {
             tokio::time::sleep_until(at).await;

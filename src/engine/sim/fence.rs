@@ -209,7 +209,8 @@ impl SimFence {
             session.look()?;
             line.step().await?;
             session.look()?;
-            let mut tx = if outside { Tx::begin(&server, super::transaction::Origin::Osc) } else { Tx::under_fence(&server) };
+            let mut tx =
+                if outside { Tx::begin(&server, super::transaction::Origin::Osc) } else { Tx::under_fence(&server) };
             let shadow = tx.open(Name::Shadow).await?;
             if inserts {
                 let source = tx.open(Name::Original).await?;
@@ -269,7 +270,11 @@ impl Fence for SimFence {
             }
         }
         self.server.trace.say(|| format!("fence {} syncs {keys:?}", self.session.id));
-        if self.server.bugs.has(Bug::FinalSyncOutside) { self.sync_outside(keys).await } else { self.sync_all(keys).await }
+        if self.server.bugs.has(Bug::FinalSyncOutside) {
+            self.sync_outside(keys).await
+        } else {
+            self.sync_all(keys).await
+        }
     }
 
     async fn swap(self) -> Result<Swapped> {

@@ -118,9 +118,8 @@ impl Plan {
         let dice = Dice::new(seed ^ 0x6f73_635f_7369_6d21);
         let collated = dice.chance(300);
         let rows = dice.skewed(Span(4, 160)) as u32;
-        let disturbance = dice
-            .chance(60)
-            .then(|| dice.pick(&[Disturbance::Truncate, Disturbance::Unfit, Disturbance::Duplicate]));
+        let disturbance =
+            dice.chance(60).then(|| dice.pick(&[Disturbance::Truncate, Disturbance::Unfit, Disturbance::Duplicate]));
         let unique = disturbance == Some(Disturbance::Duplicate) || dice.chance(500);
         let faulty = dice.chance(700);
         let fault = |on, span| if faulty { per_mille(&dice, on, span) } else { 0 };

@@ -27,7 +27,10 @@ pub enum Failure {
     /// The session was killed.
     Killed,
     /// A unique value is held by another row.
-    Duplicate { value: u32, holder: u32 },
+    Duplicate {
+        value: u32,
+        holder: u32,
+    },
     /// The epoch is not the caller's.
     Epoch(u64),
     NoTable(Name),

@@ -211,11 +211,10 @@ impl Settle {
         if !self.bugs.has(Bug::PlacePastPrepare) {
             place = self.prepared.values().map(|(place, _)| *place).fold(place, Place::min);
         }
-        if self.bugs.has(Bug::PlaceInTransaction) && self.next_is_keys() && self.prepared.is_empty() {
-            if let Some(event @ Event::Keys(_)) = self.next(most) {
-                self.kept_mark = Some((token, self.delivered));
-                return event;
-            }
+        let inside = self.bugs.has(Bug::PlaceInTransaction) && self.next_is_keys() && self.prepared.is_empty();
+        if inside && let Some(event @ Event::Keys(_)) = self.next(most) {
+            self.kept_mark = Some((token, self.delivered));
+            return event;
         }
         Event::Mark { token: Token(token), position: place.position() }
     }

@@ -90,7 +90,8 @@ pub async fn simulate(plan: Plan, bugs: Bugs, traced: bool) -> Verdict {
     let faults = Faults::new(plan.clone(), dice.fork());
     let orders = Rc::new(Orders::default());
     let began = Instant::now();
-    let world = Rc::new(World { server: server.clone(), faults, dice: dice.fork(), orders, began, lives: Cell::new(1) });
+    let world =
+        Rc::new(World { server: server.clone(), faults, dice: dice.fork(), orders, began, lives: Cell::new(1) });
     trace.say(|| format!("{plan:?}"));
     world.fill();
     let writers: Vec<JoinHandle<()>> = (0..plan.writers).map(|_| world.hire(dice.fork())).collect();
