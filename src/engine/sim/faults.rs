@@ -16,6 +16,13 @@ use super::plan::Plan;
 /// More steps than this in one run of the world is a loop without end.
 const ENDLESS: u64 = 3_000_000;
 
+/// What a call does, as far as its dangers go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Risk {
+    Usual,
+    Swap,
+}
+
 pub struct Faults {
     dice: Dice,
     plan: Rc<Plan>,
@@ -59,8 +66,12 @@ impl Faults {
     }
 
     /// Whether, and after how many milliseconds, a call's connection breaks.
-    pub fn cut(&self) -> Option<u64> {
-        self.happens(self.plan.cut_pm).then(|| self.dice.of(self.plan.cut_after))
+    pub fn cut(&self, risk: Risk) -> Option<u64> {
+        let per_mille = match risk {
+            Risk::Usual => self.plan.cut_pm,
+            Risk::Swap => self.plan.swap_cut_pm,
+        };
+        self.happens(per_mille).then(|| self.dice.of(self.plan.cut_after))
     }
 
     pub fn lose_reply(&self) -> bool {

@@ -66,6 +66,9 @@ pub struct Plan {
     pub stall: Span,
     /// The swap needs a second session (MariaDB).
     pub two_sessions: bool,
+    /// osc's own writes don't stand in the application's stream and keep no order with it, as those on
+    /// another server.
+    pub apart: bool,
 
     /// Between two statements of osc's; in a zombie; from an answer to its arrival.
     pub step: Span,
@@ -73,6 +76,9 @@ pub struct Plan {
     pub reply: Span,
     /// How long a read takes.
     pub read: Span,
+    /// Now and then a statement stands still in its middle, for so long.
+    pub hang_pm: u64,
+    pub hang: Span,
     pub stream: Span,
     pub stream_lag_pm: u64,
     pub stream_lag: Span,
@@ -88,6 +94,8 @@ pub struct Plan {
 
     pub faults_for: Duration,
     pub cut_pm: u64,
+    /// The same for the statements of the swap.
+    pub swap_cut_pm: u64,
     pub cut_after: Span,
     pub reply_pm: u64,
     pub zombie_pm: u64,
@@ -156,10 +164,13 @@ impl Plan {
             stall_pm: per_mille(&dice, 500, Span(5, 60)),
             stall: Span(20, dice.skewed(Span(40, 300))),
             two_sessions: dice.chance(400),
+            apart: dice.chance(250),
             step: Span(0, slow / 2),
             zombie_step: Span(slow, 10 * slow),
             reply: Span(0, dice.of(Span(0, 3))),
             read: Span(0, dice.skewed(Span(1, 30))),
+            hang_pm: per_mille(&dice, 400, Span(5, 100)),
+            hang: Span(10, dice.skewed(Span(20, 400))),
             stream: Span(0, dice.of(Span(0, 5))),
             stream_lag_pm: per_mille(&dice, 400, Span(5, 50)),
             stream_lag: Span(10, 150),
@@ -170,6 +181,7 @@ impl Plan {
             fence_keys: dice.skewed(Span(1, 60)) as usize,
             faults_for: Duration::from_millis(dice.skewed(Span(300, 3000))),
             cut_pm: fault(500, Span(5, 80)),
+            swap_cut_pm: fault(500, Span(50, 500)),
             cut_after: Span(0, dice.skewed(Span(3, 60))),
             reply_pm: fault(500, Span(5, 60)),
             zombie_pm: dice.of(Span(0, 1000)),
@@ -183,12 +195,6 @@ impl Plan {
             loaded_pm: per_mille(&dice, 250, Span(50, 500)),
             settings: settings(&dice, seed, rows, collated),
         }
-    }
-
-    /// The most keys that one delivery can have: it ends with the piece that fills it.
-    pub fn largest_delivery(&self) -> u64 {
-        let transaction = 2 * 8 * u64::from(self.room);
-        self.event_keys + self.stream_rows.max(transaction)
     }
 
     /// The source has the unique key too, unless duplicates are to be possible.

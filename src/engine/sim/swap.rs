@@ -12,10 +12,11 @@ use std::time::Duration;
 
 use super::bugs::Bug;
 use super::dice::sleep_ms;
+use super::faults::Risk;
 use super::fence::{Session, SimFence};
 use super::locks::LockId;
 use super::server::Server;
-use super::session::{Failure, Line, call};
+use super::session::{Failure, Line, call, risky};
 use super::table::Name;
 use crate::engine::Swapped;
 use crate::error::{Error, Kind, Result};
@@ -56,7 +57,7 @@ fn rename(server: &Server) -> Result<(), Failure> {
 
 async fn by_one(fence: &SimFence) -> Result<(), Failure> {
     let (server, session) = (fence.server.clone(), fence.session.clone());
-    call(&fence.server, &fence.faults, |line| async move {
+    risky(&fence.server, &fence.faults, Risk::Swap, |line| async move {
         let running = session.running();
         line.step().await?;
         if !server.bugs.has(Bug::SwapWithoutLock) && !session.holds_locks() {
@@ -74,9 +75,9 @@ async fn by_one(fence: &SimFence) -> Result<(), Failure> {
 
 async fn by_two(fence: &SimFence, other: &Rc<Session>) -> Result<(), Failure> {
     let (server, renamer) = (fence.server.clone(), other.clone());
-    let renamed = call(&fence.server, &fence.faults, |line| queue(server, renamer, line));
+    let renamed = risky(&fence.server, &fence.faults, Risk::Swap, |line| queue(server, renamer, line));
     let (server, holder, renamer) = (fence.server.clone(), fence.session.clone(), other.id);
-    let unlocked = call(&fence.server, &fence.faults, |line| let_go(server, holder, renamer, line));
+    let unlocked = risky(&fence.server, &fence.faults, Risk::Swap, |line| let_go(server, holder, renamer, line));
     tokio::pin!(renamed);
     tokio::select! {
         biased;

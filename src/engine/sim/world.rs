@@ -155,7 +155,9 @@ impl World {
                 Life::Broken(failure) => return Err(failure),
                 Life::Over => self.dice.pause(Span(0, 30)).await,
                 // A frozen process woke and swapped the tables while this one was at work.
-                Life::Refused(_) if self.server.catalog.borrow().swapped() => return Ok(true),
+                Life::Refused(_) if self.server.catalog.borrow().swapped() && self.server.counts().frozen > 0 => {
+                    return Ok(true);
+                }
                 Life::Refused(error) if disturb::explains(&self.server, &error) => return Ok(false),
                 Life::Refused(error) => return Err(format!("the run was refused: {error}")),
             }
@@ -252,7 +254,7 @@ impl World {
         pipeline::run(&source, feed, &mirror, start, settings, control, &mut throttle, stats).await.map(Some)
     }
 
-    /// What waits in the books stays within its limit, but for one delivery.
+    /// What waits in the books stays below its limit, but for the delivery that reached it.
     fn watch_pending(&self, stats: &Stats) -> Watch {
         let mut snapshots = stats.watch();
         let server = self.server.clone();
@@ -265,7 +267,7 @@ impl World {
                 if pending >= limit {
                     server.count(|c| c.pending_at_limit += 1);
                 }
-                if pending > limit + plan.largest_delivery() {
+                if pending >= limit + server.largest_delivery.get().max(1) {
                     server.violated(format!("{pending} keys are pending, the limit is {limit}"));
                 }
             }
