@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use super::bugs::{Bug, Peek};
 use super::conflict;
-use super::faults::Faults;
+use super::faults::{Faults, Moment};
 use super::keys::Set;
 use super::locks::{LockId, Mode};
 use super::server::Server;
@@ -45,6 +45,7 @@ impl SimMirror {
     }
 
     async fn raise(&self) -> Result<(), Failure> {
+        self.faults.moment(Moment::Raise);
         let (server, life) = (self.server.clone(), self.life);
         let epoch = call(&self.server, &self.faults, |line| async move {
             line.step().await?;
@@ -93,6 +94,7 @@ impl SimMirror {
 
 impl Mirror for SimMirror {
     async fn sync(&self, lane: Lane, rows: Rows<'_>, note: Option<&LaneNote>) -> Result<Synced> {
+        self.faults.moment(if note.is_some() { Moment::Chunk } else { Moment::Batch });
         let mut set = Set::decode(self.server.plan.order, rows)?;
         if let Set::Range { upto, .. } = &mut set {
             self.peek.reach.set(self.peek.reach.get().max(Some(upto.unwrap_or(u32::MAX))));
@@ -113,6 +115,7 @@ impl Mirror for SimMirror {
     }
 
     async fn store(&self, checkpoint: &Checkpoint) -> Result<()> {
+        self.faults.moment(Moment::Store);
         let (server, checkpoint) = (self.server.clone(), Box::new(checkpoint.clone()));
         let stored = self.transaction(|line, epoch| async move {
             let mut tx = Tx::begin(&server, Origin::Osc);

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use super::binlog::Place;
 use super::bugs::{Bug, Peek};
 use super::dice::sleep_ms;
-use super::faults::Faults;
+use super::faults::{Faults, Moment};
 use super::feed::{Inbox, SimFeed};
 use super::keys::decode;
 use super::mirror::SimMirror;
@@ -86,6 +86,7 @@ pub async fn open(server: &Rc<Server>, faults: &Rc<Faults>, life: u64) -> Result
 /// A new shadow, in place of one that was never begun with. Only for whose life it still is: a process
 /// that stood still until another one had taken the run over would take that one's shadow away.
 async fn begin_anew(server: &Rc<Server>, faults: &Faults, epoch: u64) -> Result<Place> {
+    faults.moment(Moment::Anew);
     let built = again(async || {
         let server = server.clone();
         call(&server.clone(), faults, |line| async move {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::bugs::Bug;
 use super::dice::sleep_ms;
-use super::faults::Risk;
+use super::faults::{Moment, Risk};
 use super::fence::{Session, SimFence};
 use super::locks::LockId;
 use super::server::Server;
@@ -28,6 +28,14 @@ const LOOKS: u32 = 20;
 
 pub async fn swap(fence: SimFence) -> Result<Swapped> {
     let other = Session::new(&fence.server);
+    fence.faults.moment(Moment::Swap);
+    if let Some(after) = fence.faults.fence_dies() {
+        fence.session.dies(after / 4);
+        // The process stood still between the last statement under the lock and the swap.
+        if fence.server.dice.chance(500) {
+            sleep_ms(after).await;
+        }
+    }
     let done = if fence.server.plan.two_sessions { by_two(&fence, &other).await } else { by_one(&fence).await };
     let held = fence.held();
     let swapped = Swapped { held, position: String::new() };

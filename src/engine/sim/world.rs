@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::bugs::Bugs;
 use super::dice::{Dice, Span, sleep_ms};
 use super::disturb;
-use super::faults::Faults;
+use super::faults::{Faults, Moment};
 use super::open::{Opened, open};
 use super::plan::Plan;
 use super::report::Counts;
@@ -129,7 +129,7 @@ impl World {
     }
 
     fn hire(&self, dice: Dice) -> JoinHandle<()> {
-        let writer = Writer { server: self.server.clone(), dice, orders: self.orders.clone() };
+        let writer = Writer { server: self.server.clone(), dice, orders: self.orders.clone(), queued: Cell::new(None) };
         tokio::task::spawn_local(writer.run())
     }
 
@@ -178,6 +178,10 @@ impl World {
             *early -= 1;
             if self.dice.chance(plan.stop_pm) {
                 stop = Some(self.dice.skewed(Span(1, 600)));
+            } else if self.dice.chance(plan.moment_pm) {
+                let moment = plan.moment.unwrap_or_else(|| self.dice.pick(Moment::ALL));
+                let many = if moment == Moment::Anew { 1 } else { 12 };
+                self.faults.crash_at(moment, self.dice.skewed(Span(1, many)));
             } else if self.dice.chance(300) {
                 timed = Some(self.dice.skewed(Span(1, 600)));
             } else {
