@@ -10,6 +10,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use super::planted::Planted;
 use super::settings::Settings;
 use crate::engine::Lane;
 use crate::model::{Checkpoint, Key, LaneNote, Noted, Range};
@@ -53,6 +54,7 @@ pub struct Copy {
     /// The part of the target that chunks should take now.
     part: f64,
     pub rows_copied: u64,
+    planted: Planted,
 }
 
 impl Copy {
@@ -77,6 +79,7 @@ impl Copy {
             target: settings.chunk_time,
             part: 1.0,
             rows_copied: from.rows_copied,
+            planted: settings.planted,
         }
     }
 
@@ -106,6 +109,9 @@ impl Copy {
         let lane = self.idle.pop()?;
         let range = self.found.pop_front()?;
         let mut done: Vec<Noted> = self.notes[usize::from(lane.0)].iter().map(|(_, n)| n.clone()).collect();
+        if self.planted.is(Planted::NoteOnlyNewest) {
+            done.clear();
+        }
         done.push(Noted { range: range.clone(), rows: 0 });
         self.in_flight += 1;
         let number = self.begun;
@@ -119,6 +125,9 @@ impl Copy {
         self.rows_copied += rows;
         self.notes[usize::from(job.lane.0)].push((job.number, Noted { range: job.range.clone(), rows }));
         self.idle.push(job.lane);
+        if self.planted.is(Planted::FrontierOverGap) && job.range.upto > self.frontier {
+            self.frontier = job.range.upto.clone();
+        }
         self.ahead.insert(job.number, job.range);
         while let Some(range) = self.ahead.remove(&self.passed) {
             self.passed += 1;

@@ -75,6 +75,11 @@ impl Marks {
         Token(self.next)
     }
 
+    /// The last mark that was sent, for a rule that a test leaves out.
+    pub fn last_sent(&self) -> Token {
+        Token(self.next - 1)
+    }
+
     /// A mark came out of the stream.
     pub fn came(&mut self, token: Token, now: Instant) {
         self.seen = self.seen.max(Some(token));

@@ -24,6 +24,7 @@ use super::marks::Marks;
 use super::pace::Pace;
 use super::pending::{Batch, Pending};
 use super::places::Places;
+use super::planted::Planted;
 use super::retry::retrying;
 use super::settings::Settings;
 use crate::engine::{Event, Feed, Fence, Lane, Mirror, Pressure, Source, Swapped, Synced};
@@ -134,7 +135,7 @@ pub async fn run<S: Source, F: Feed, M: Mirror>(
         stats,
         operations: FuturesUnordered::new(),
         phase: Phase::Copy,
-        pending: Pending::new(source.key_order(), before.frontier.clone(), before.copied),
+        pending: Pending::new(source.key_order(), before.frontier.clone(), before.copied).with(settings.planted),
         copy: Copy::new(&before, settings),
         places: Places::new(before.position.clone()),
         pace: Pace::new(settings.commit_limit, now),
@@ -191,7 +192,8 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
 
     /// While the swap is under way its outcome comes first: the feed may then fail as it likes.
     fn has_room(&self) -> bool {
-        !self.cutover.swapping() && self.pending.cost_bytes() < self.settings.pending_limit_bytes
+        let full = self.pending.cost_bytes() >= self.settings.pending_limit_bytes;
+        !self.cutover.swapping() && (!full || self.settings.planted.is(Planted::NoLimit))
     }
 
     fn delivered(&mut self, event: Event) {
@@ -406,6 +408,9 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
         self.storing = true;
         let checkpoint = self.checkpoint();
         let passed = self.copy.passed();
+        if self.settings.planted.is(Planted::NotesForgetEarly) {
+            self.copy.stored(passed);
+        }
         let (mirror, retries, seed, retried) = (self.mirror, self.settings.retries, self.seed(), self.retried.clone());
         self.operations.push(Box::pin(async move {
             let result = retrying(retries, seed, &retried, || mirror.store(&checkpoint)).await;

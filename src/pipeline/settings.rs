@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::planted::Planted;
 use crate::engine::Patience;
 
 /// Sizes, paces and limits of a run. Every field has a default that suits a production server.
@@ -48,6 +49,8 @@ pub struct Settings {
     pub no_cutover: bool,
     /// Seed for jitter.
     pub seed: u64,
+    /// A rule that a test leaves out.
+    pub planted: Planted,
 }
 
 impl Default for Settings {
@@ -73,6 +76,7 @@ impl Default for Settings {
             cutover_attempts: 600,
             no_cutover: false,
             seed: 1,
+            planted: Planted::Nothing,
         }
     }
 }
