@@ -28,7 +28,7 @@ pub struct Words {
 #[derive(Clone, Default, Args)]
 #[command(next_help_heading = "Everywhere")]
 pub struct Global {
-    /// The server: mysql://USER@HOST:PORT/DATABASE?ssl-mode=… (else DATABASE_URL, else [client] and [osc] of ~/.my.cnf)
+    /// The server: mysql://USER@HOST:PORT/DATABASE?ssl-mode=…, or HOST1:PORT,HOST2:PORT,… (else DATABASE_URL, else [client] and [osc] of ~/.my.cnf)
     #[arg(long, global = true, value_name = "URL")]
     pub url: Option<String>,
     /// Read the password from this file (else OSC_PASSWORD, else MYSQL_PWD, else ~/.my.cnf)

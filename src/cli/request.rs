@@ -87,6 +87,9 @@ pub fn alter(words: args::Alter, global: &args::Global, env: &Environment, outpu
         return Err(Error::refused(format!("The panic flag file {} exists already.", file.display()))
             .todo("Remove it first: a run that finds it gives up."));
     }
+    if settings.replicas.value.iter().any(|url| !url.others.is_empty()) {
+        return Err(Error::usage("--replica names one server at a time.").todo("Give --replica once for each replica."));
+    }
     let target = Target::resolve(global, env)?;
     target.check()?;
     let table = located(names, &target)?;
