@@ -51,6 +51,8 @@ pub struct Copy {
     most: u64,
     fixed: bool,
     target: Duration,
+    /// The part of the target that chunks should take now.
+    part: f64,
     pub rows_copied: u64,
     planted: Planted,
 }
@@ -75,6 +77,7 @@ impl Copy {
             most,
             fixed: settings.chunk_rows.is_some(),
             target: settings.chunk_time,
+            part: 1.0,
             rows_copied: from.rows_copied,
             planted: settings.planted,
         }
@@ -142,8 +145,14 @@ impl Copy {
     /// Chunks approach the target time by at most doubling or halving, so that one slow or lucky
     /// chunk doesn't make the next one ten times too long.
     fn resize(&mut self, took: Duration) {
-        let ratio = (self.target.as_secs_f64() / took.as_secs_f64().max(0.001)).clamp(0.5, 2.0);
+        let target = self.target.as_secs_f64() * self.part;
+        let ratio = (target / took.as_secs_f64().max(0.001)).clamp(0.5, 2.0);
         self.rows = ((self.rows as f64 * ratio) as u64).clamp(FEWEST.min(self.most), self.most);
+    }
+
+    /// Chunks are to take this part of their time from now on.
+    pub fn aim(&mut self, part: f64) {
+        self.part = part;
     }
 
     /// How many ranges the frontier has passed; to be given to [`Copy::stored`].

@@ -6,6 +6,7 @@
 pub mod copy;
 pub mod cutover;
 pub mod marks;
+pub mod pace;
 pub mod pending;
 pub mod places;
 pub mod planted;

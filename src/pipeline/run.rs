@@ -21,6 +21,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::copy::{Copy, Job};
 use super::cutover::{Cutover, Step};
 use super::marks::Marks;
+use super::pace::Pace;
 use super::pending::{Batch, Pending};
 use super::places::Places;
 use super::planted::Planted;
@@ -82,6 +83,7 @@ pub(super) struct Run<'a, S: Source, M: Mirror> {
     pub(super) pending: Pending,
     copy: Copy,
     places: Places,
+    pace: Pace,
     pub(super) marks: Marks,
     pub(super) cutover: Cutover<S::Fence>,
     idle_appliers: Vec<Lane>,
@@ -96,6 +98,8 @@ pub(super) struct Run<'a, S: Source, M: Mirror> {
     /// is copied has met its first mark in an earlier life.
     gate: bool,
     held: Option<String>,
+    /// What holds the copy alone.
+    paced: Option<String>,
     before: Checkpoint,
     changes: u64,
     keys_synced: u64,
@@ -135,6 +139,7 @@ pub async fn run<S: Source, F: Feed, M: Mirror>(
         pending: Pending::new(source.key_order(), before.frontier.clone(), before.copied).with(settings.planted),
         copy: Copy::new(&before, settings),
         places: Places::new(before.position.clone()),
+        pace: Pace::new(settings.commit_limit, now),
         marks: Marks::new(settings.mark_every),
         cutover: Cutover::idle(now),
         idle_appliers: (0..settings.appliers).rev().map(|n| Lane(settings.copiers + n)).collect(),
@@ -145,6 +150,7 @@ pub async fn run<S: Source, F: Feed, M: Mirror>(
         pressure_due: now,
         gate,
         held: None,
+        paced: None,
         before,
         changes: 0,
         keys_synced: 0,
@@ -217,6 +223,8 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
             Done::Chunk { job, id, took, result } => {
                 let rows = result?.rows;
                 self.syncs -= 1;
+                self.pace.chunk(took, self.settings.copiers, now);
+                self.copy.aim(self.pace.part());
                 self.copy.committed(job, rows, took);
                 self.pending.finish_range(id);
                 self.stats.chunk(rows, took);
@@ -231,7 +239,13 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
             Done::Mark { took, result } => {
                 self.marks.returned(now);
                 match result {
-                    Ok(()) => self.stats.mark_commit(took),
+                    Ok(()) => {
+                        if self.copy.in_flight() > 0 {
+                            self.pace.busy(now);
+                        }
+                        self.pace.returned(took, now);
+                        self.stats.mark_commit(took);
+                    }
                     Err(error) if error.kind().retry() => tracing::debug!(%error, "a mark failed"),
                     Err(error) => return Err(error),
                 }
@@ -281,6 +295,7 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
             self.wind_down();
             return Ok(());
         }
+        self.paced = self.pace.holds(self.marks.waiting(now), now).filter(|_| self.phase == Phase::Copy);
         if self.held.is_none() && !self.cutover.quiet() {
             self.begin_batches();
             self.begin_ranges();
@@ -359,7 +374,7 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
 
     fn begin_ranges(&mut self) {
         let full = self.pending.cost_bytes() >= self.settings.pending_limit_bytes;
-        if self.gate || full || self.breathe() {
+        if self.gate || full || self.breathe() || self.paced.is_some() {
             return;
         }
         while let Some(job) = self.copy.begin() {
@@ -461,7 +476,7 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
         self.stats.pending_keys = self.pending.len() as u64;
         self.stats.chunk_rows = self.copy.chunk_rows();
         self.stats.lag(self.marks.lag(now));
-        let reason = self.held.clone().or_else(|| self.waiting_for());
+        let reason = self.held.clone().or_else(|| self.paced.clone()).or_else(|| self.waiting_for());
         self.stats.hold(reason);
         self.stats.publish();
     }
