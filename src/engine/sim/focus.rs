@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::dice::{Dice, Span};
 use super::faults::Moment;
-use super::plan::Plan;
+use super::plan::{Disturbance, Plan};
 use crate::model::KeyOrder;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,12 +28,14 @@ pub enum Focus {
     TwoPhase,
     /// The stream is read again and again, and the fence dies over its final sync.
     Reconnects,
+    /// What a run must not survive.
+    Disturbed,
 }
 
 use Focus::*;
 
 impl Focus {
-    pub const ALL: &[Focus] = &[Queue, Spellings, Zombies, Resumes, Frozen, Swaps, TwoPhase, Reconnects];
+    pub const ALL: &[Focus] = &[Queue, Spellings, Zombies, Resumes, Frozen, Swaps, TwoPhase, Reconnects, Disturbed];
 
     pub fn bend(self, plan: &mut Plan, dice: &Dice) {
         plan.disturbance = None;
@@ -93,6 +95,8 @@ impl Focus {
                 plan.crashes = 4;
                 (plan.moment_pm, plan.moment) = (700, Some(Moment::Fence));
             }
+            // A duplicate needs a table without the unique key from the beginning.
+            Disturbed => plan.disturbance = Some(dice.pick(&[Disturbance::Truncate, Disturbance::Unfit])),
         }
     }
 }
@@ -116,6 +120,8 @@ fn come_and_go(plan: &mut Plan, dice: &Dice, order: KeyOrder) {
     (plan.stream, plan.stream_lag_pm) = (Span(0, 1), 0);
     hang(plan, dice);
     plan.settings.appliers = dice.of(Span(2, 3)) as u16;
+    plan.settings.copiers = dice.of(Span(1, 3)) as u16;
+    plan.settings.chunk_rows = Some(dice.of(Span(1, 6)));
     plan.settings.batch_keys = dice.of(Span(1, 4)) as usize;
     plan.settings.mark_every = Duration::from_millis(dice.of(Span(1, 4)));
     plan.settings.pending_limit_bytes = 64 << 20;
