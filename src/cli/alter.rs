@@ -186,6 +186,7 @@ fn settings(request: &AlterRequest) -> Settings {
     let mut settings = Settings {
         copiers: request.threads,
         retries: request.default_retries,
+        commit_limit: Some(request.max_commit),
         no_cutover: request.cutover.skip,
         patience: Patience { lock_wait: request.cutover.lock_timeout, hold: Duration::from_secs(2) },
         ..Settings::default()

@@ -165,6 +165,9 @@ pub struct Tuning {
     /// Hold while a replica lags more than this [default: 1500]
     #[arg(long, value_name = "MS")]
     pub max_lag_millis: Option<String>,
+    /// Slow the copy down while a commit takes longer than this [default: 100]
+    #[arg(long, value_name = "MS")]
+    pub max_commit_millis: Option<String>,
     /// Hold while a status variable is at its limit or above, such as Threads_running=25,Threads_connected=500
     #[arg(long, value_name = "NAME=N,…")]
     pub max_load: Option<String>,

@@ -33,6 +33,8 @@ pub struct AlterRequest {
     pub threads: u16,
     pub chunk: Chunk,
     pub replicas: Vec<Connection>,
+    /// What a commit may take before the copy slows down.
+    pub max_commit: Duration,
     pub throttle: throttle::Settings,
     pub cutover: CutoverRequest,
     pub default_retries: u32,
@@ -108,6 +110,7 @@ pub fn alter(words: args::Alter, global: &args::Global, env: &Environment, outpu
         threads: settings.threads.value,
         chunk: settings.chunk.value,
         replicas,
+        max_commit: settings.max_commit.value,
         throttle: settings.throttle(),
         cutover: CutoverRequest {
             skip: words.no_cut_over,

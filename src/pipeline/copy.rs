@@ -10,6 +10,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use super::planted::Planted;
 use super::settings::Settings;
 use crate::engine::Lane;
 use crate::model::{Checkpoint, Key, LaneNote, Noted, Range};
@@ -50,7 +51,10 @@ pub struct Copy {
     most: u64,
     fixed: bool,
     target: Duration,
+    /// The part of the target that chunks should take now.
+    part: f64,
     pub rows_copied: u64,
+    planted: Planted,
 }
 
 impl Copy {
@@ -73,7 +77,9 @@ impl Copy {
             most,
             fixed: settings.chunk_rows.is_some(),
             target: settings.chunk_time,
+            part: 1.0,
             rows_copied: from.rows_copied,
+            planted: settings.planted,
         }
     }
 
@@ -103,6 +109,9 @@ impl Copy {
         let lane = self.idle.pop()?;
         let range = self.found.pop_front()?;
         let mut done: Vec<Noted> = self.notes[usize::from(lane.0)].iter().map(|(_, n)| n.clone()).collect();
+        if self.planted.is(Planted::NoteOnlyNewest) {
+            done.clear();
+        }
         done.push(Noted { range: range.clone(), rows: 0 });
         self.in_flight += 1;
         let number = self.begun;
@@ -116,6 +125,9 @@ impl Copy {
         self.rows_copied += rows;
         self.notes[usize::from(job.lane.0)].push((job.number, Noted { range: job.range.clone(), rows }));
         self.idle.push(job.lane);
+        if self.planted.is(Planted::FrontierOverGap) && job.range.upto > self.frontier {
+            self.frontier = job.range.upto.clone();
+        }
         self.ahead.insert(job.number, job.range);
         while let Some(range) = self.ahead.remove(&self.passed) {
             self.passed += 1;
@@ -132,8 +144,14 @@ impl Copy {
     /// Chunks approach the target time by at most doubling or halving, so that one slow or lucky
     /// chunk doesn't make the next one ten times too long.
     fn resize(&mut self, took: Duration) {
-        let ratio = (self.target.as_secs_f64() / took.as_secs_f64().max(0.001)).clamp(0.5, 2.0);
+        let target = self.target.as_secs_f64() * self.part;
+        let ratio = (target / took.as_secs_f64().max(0.001)).clamp(0.5, 2.0);
         self.rows = ((self.rows as f64 * ratio) as u64).clamp(FEWEST.min(self.most), self.most);
+    }
+
+    /// Chunks are to take this part of their time from now on.
+    pub fn aim(&mut self, part: f64) {
+        self.part = part;
     }
 
     /// How many ranges the frontier has passed; to be given to [`Copy::stored`].

@@ -6,11 +6,14 @@
 pub mod copy;
 pub mod cutover;
 pub mod marks;
+pub mod pace;
 pub mod pending;
 pub mod places;
+pub mod planted;
 pub mod retry;
 pub mod run;
 pub mod settings;
 
+pub use planted::Planted;
 pub use run::{Outcome, Start, run};
 pub use settings::Settings;

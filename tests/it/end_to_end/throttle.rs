@@ -42,8 +42,9 @@ async fn max_load_holds_and_a_stopped_run_goes_on(kind: Kind) {
     run.signal("-TERM");
     let report = run.wait().exited(5);
     assert_eq!(report.event("summary")["outcome"], "stopped");
-    let report = Osc::alter(&stage.db, "orders", ALTER).run();
-    let (_, summary) = stage.clean(report).await;
+    let mut run = Osc::alter(&stage.db, "orders", ALTER).postponed().start();
+    run.go_once_synced();
+    let (_, summary) = stage.clean(run.wait()).await;
     assert_eq!(summary["resumed"], true);
 }
 

@@ -254,6 +254,13 @@ impl Running {
         std::fs::remove_file(&self.postpone).expect("the run was postponed");
     }
 
+    /// Lets a postponed cutover go when a key came by the stream and was synced. A short run may otherwise
+    /// end before one had to be: the copy has read what changed before it.
+    pub fn go_once_synced(&mut self) {
+        self.until("a synced key", |e| e["keys_synced"].as_u64() > Some(0));
+        self.go();
+    }
+
     pub fn unthrottle(&self) {
         std::fs::remove_file(&self.throttle).expect("the run was throttled");
     }

@@ -19,7 +19,7 @@ use crate::record::book::Book;
 use crate::record::census::Census;
 use crate::record::tally::{Failure, Tally};
 use crate::record::timeline::Sample;
-use crate::server::{Cell, Done, Session, Statements};
+use crate::server::{Cell, Connection, Done, Ended, Session, Statements};
 
 /// What all connections of a run share.
 pub(crate) struct Shared {
@@ -60,7 +60,7 @@ pub(crate) struct Lane {
     stop: watch::Receiver<Option<Duration>>,
     samples: Vec<Sample>,
     /// The connection before this one, which the server may not have noticed is gone, and its age.
-    former: Option<(u32, Instant)>,
+    former: Option<Connection>,
     /// Of the operation at hand: when its first statement was sent.
     first_sent: Option<Instant>,
 }
@@ -180,7 +180,7 @@ impl Lane {
     }
 
     pub fn adopt(&mut self, session: Session) {
-        self.connection_id(session.id());
+        self.connection_id(session.connection().id);
         self.session = Some(session);
     }
 
@@ -214,31 +214,31 @@ impl Lane {
     /// Waits until the server has ended the connection before this one: until then it may hold locks
     /// on this lane's rows. Not forever: it may be stuck.
     async fn former_is_gone(&mut self) {
-        if let Some((id, opened)) = self.former.take() {
-            self.is_gone(id, opened).await;
+        if let Some(former) = self.former.take() {
+            self.ended(former).await;
         }
     }
 
-    /// Waits until the server has ended a connection; false if it is still there after 5 seconds.
-    pub async fn is_gone(&mut self, id: u32, opened: Instant) -> bool {
+    /// Waits until the server has ended a connection, for at most 5 seconds.
+    pub async fn ended(&mut self, which: Connection) -> Ended {
         for _ in 0..200 {
-            let Some(session) = self.session.as_mut() else { return false };
-            match session.is_gone(id, opened).await {
-                Ok(true) => return true,
-                Ok(false) => tokio::time::sleep(Duration::from_millis(25)).await,
+            let Some(session) = self.session.as_mut() else { return Ended::NotYet };
+            match session.ended(which).await {
+                Ok(Ended::NotYet) => tokio::time::sleep(Duration::from_millis(25)).await,
+                Ok(ended) => return ended,
                 Err(_) => {
                     self.drop_session();
-                    return false;
+                    return Ended::NotYet;
                 }
             }
         }
-        false
+        Ended::NotYet
     }
 
     /// Gives the connection up without a goodbye.
     pub fn drop_session(&mut self) {
         if let Some(session) = self.session.take() {
-            self.former = Some((session.id(), session.opened()));
+            self.former = Some(session.connection());
             self.connection_id(0);
         }
     }
@@ -246,7 +246,7 @@ impl Lane {
     /// Says goodbye, as an application does that hands its work to another connection.
     pub async fn leave(&mut self) {
         if let Some(session) = self.session.take() {
-            self.former = Some((session.id(), session.opened()));
+            self.former = Some(session.connection());
             self.connection_id(0);
             let _ = tokio::time::timeout(Duration::from_secs(5), session.close()).await;
         }

@@ -18,16 +18,13 @@ use crate::config::Dml;
 use crate::error::Error;
 use crate::kind::Kind;
 use crate::record::draft::Draft;
-use crate::server::Handover;
+use crate::server::{Connection, Ended, Handover, Session};
 
 const STEPS: [Dml; 6] =
     [Dml::Insert, Dml::Update, Dml::Update, Dml::Delete, Dml::UpdateKeyAndEmail, Dml::InsertExplicit];
 
 /// "Unknown XID": never prepared, or finished already.
 const XAER_NOTA: u16 = 1397;
-
-/// The server's number of a connection, and when it was opened.
-type Connection = (u32, Instant);
 
 /// A transaction that is prepared, or may be.
 struct Prepared<'a> {
@@ -108,7 +105,7 @@ impl Lane {
     }
 
     fn current(&self) -> Option<Connection> {
-        self.session.as_ref().map(|session| (session.id(), session.opened()))
+        self.session.as_ref().map(Session::connection)
     }
 
     async fn hold_and_finish(&mut self, prepared: &mut Prepared<'_>, draft: &Draft) {
@@ -156,11 +153,14 @@ impl Lane {
 
     /// Waits until another connection than the one that prepared the transaction may finish it.
     async fn handed_over(&mut self, prepared: &Prepared<'_>) -> bool {
-        let (id, opened) = prepared.by;
         if prepared.handover == Handover::AtPrepare {
             return true;
         }
-        let gone = self.is_gone(id, opened).await;
+        let ended = self.ended(prepared.by).await;
+        if ended == Ended::Restarted {
+            return true;
+        }
+        let gone = ended == Ended::Alone;
         if prepared.handover == Handover::Unseen {
             // InnoDB follows within a moment; a second is many.
             tokio::time::sleep(Duration::from_secs(1)).await;
@@ -168,7 +168,7 @@ impl Lane {
         }
         for _ in 0..200 {
             let Some(session) = self.session.as_mut() else { return false };
-            match session.holds_no_transaction(id).await {
+            match session.holds_no_transaction(prepared.by.id).await {
                 Ok(true) => return gone,
                 Ok(false) => tokio::time::sleep(Duration::from_millis(25)).await,
                 Err(_) => {
@@ -182,19 +182,19 @@ impl Lane {
 
     /// Finishes a transaction that may be prepared, whatever connection that takes.
     async fn settle(&mut self, verb: &str, prepared: &mut Prepared<'_>) -> Settled {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        // Longer than a server takes to come back: what is left prepared blocks its rows for good.
+        let deadline = Instant::now() + Duration::from_secs(120);
         while Instant::now() < deadline && self.connected(true).await {
             let current = self.current();
-            let (id, opened) = prepared.finishing;
             // A lost connection may be finishing it still; then "unknown" would tell nothing.
-            if current != Some(prepared.finishing) && !self.is_gone(id, opened).await {
+            if current != Some(prepared.finishing) && self.ended(prepared.finishing).await == Ended::NotYet {
                 continue;
             }
             if current != Some(prepared.by) && !self.handed_over(prepared).await {
                 continue;
             }
             let Some(session) = self.session.as_mut() else { continue };
-            prepared.finishing = (session.id(), session.opened());
+            prepared.finishing = session.connection();
             match session.command(&format!("XA {verb} {}", prepared.xid)).await {
                 Ok(_) => return Settled::Finished,
                 Err(Error::Server { code: XAER_NOTA, .. }) => return Settled::Unknown,

@@ -6,5 +6,5 @@ mod session;
 pub(crate) mod statements;
 
 pub(crate) use cell::Cell;
-pub(crate) use session::{Done, Handover, Session};
+pub(crate) use session::{Connection, Done, Ended, Handover, Session};
 pub(crate) use statements::Statements;

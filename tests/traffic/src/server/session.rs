@@ -28,11 +28,28 @@ pub(crate) enum Handover {
     Unseen,
 }
 
+/// Which connection, on which life of the server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Connection {
+    pub id: u32,
+    opened: Instant,
+    /// By the server's own account when the connection was opened; to a second or so.
+    server_started: Instant,
+}
+
+/// Whether a connection has ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Ended {
+    NotYet,
+    Alone,
+    /// With its server, which may have given its number to another one since.
+    Restarted,
+}
+
 /// A connection, in UTC and READ COMMITTED, over TCP even when the server is on this machine: what an application has.
 pub(crate) struct Session {
     conn: Conn,
-    id: u32,
-    opened: Instant,
+    connection: Connection,
 }
 
 /// Server errors that end the session: shutdown, KILL (MySQL, MariaDB), idle timeout.
@@ -51,6 +68,12 @@ fn params(args: Vec<Cell>) -> Params {
     if args.is_empty() { Params::Empty } else { Params::Positional(args.into_iter().map(Value::from).collect()) }
 }
 
+/// For how long the server has been up, in whole seconds.
+async fn uptime(conn: &mut Conn) -> Result<Duration, Error> {
+    let row: Option<(String, u64)> = conn.query_first("SHOW GLOBAL STATUS LIKE 'Uptime'").await.map_err(error)?;
+    row.map(|(_, seconds)| Duration::from_secs(seconds)).ok_or_else(|| Error::Usage("the server has no Uptime".into()))
+}
+
 impl Session {
     pub async fn open(url: &str) -> Result<Session, Error> {
         let opts = Opts::from_url(url).map_err(|e| Error::Usage(format!("{url}: {e}")))?;
@@ -60,18 +83,15 @@ impl Session {
             // REPEATABLE READ takes gap locks, over which writers with keys of their own can deadlock:
             // here a failed statement must mean that the schema change made it fail.
             .init(vec!["SET time_zone = '+00:00'", "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"]);
-        let conn = Conn::new(opts).await.map_err(error)?;
-        let id = conn.id();
-        Ok(Session { conn, id, opened: Instant::now() })
+        let mut conn = Conn::new(opts).await.map_err(error)?;
+        let opened = Instant::now();
+        let server_started = opened.checked_sub(uptime(&mut conn).await?).unwrap_or(opened);
+        let connection = Connection { id: conn.id(), opened, server_started };
+        Ok(Session { conn, connection })
     }
 
-    /// The server's number of this connection.
-    pub fn id(&self) -> u32 {
-        self.id
-    }
-
-    pub fn opened(&self) -> Instant {
-        self.opened
+    pub fn connection(&self) -> Connection {
+        self.connection
     }
 
     /// Runs a prepared statement.
@@ -109,18 +129,15 @@ impl Session {
         Ok(row.flatten())
     }
 
-    /// Whether the server has ended the connection of this number that was opened then. (We see those
-    /// of our own user.) A server that was started since has ended it, too, though it may have given
-    /// the number to another.
-    pub async fn is_gone(&mut self, id: u32, opened: Instant) -> Result<bool, Error> {
-        let uptime: Option<(String, u64)> =
-            self.conn.query_first("SHOW GLOBAL STATUS LIKE 'Uptime'").await.map_err(error)?;
-        // Whole seconds, so two for the rounding.
-        if uptime.is_some_and(|(_, seconds)| Duration::from_secs(seconds + 2) < opened.elapsed()) {
-            return Ok(true);
+    /// Whether the server has ended a connection of our own user.
+    pub async fn ended(&mut self, which: Connection) -> Result<Ended, Error> {
+        // Whole seconds at both ends, so two for the rounding.
+        if uptime(&mut self.conn).await? + Duration::from_secs(2) < which.server_started.elapsed() {
+            return Ok(Ended::Restarted);
         }
         let rows: Vec<mysql_async::Row> = self.conn.query("SHOW PROCESSLIST").await.map_err(error)?;
-        Ok(!rows.iter().any(|row| row.get::<u64, _>(0) == Some(u64::from(id))))
+        let there = rows.iter().any(|row| row.get::<u64, _>(0) == Some(u64::from(which.id)));
+        Ok(if there { Ended::NotYet } else { Ended::Alone })
     }
 
     /// When a prepared transaction leaves the connection that prepared it.
