@@ -72,7 +72,7 @@ impl Round<'_> {
             if let Some(report) = ended {
                 return report;
             }
-            if life.then_clean && !self.is_swapped().await {
+            if life.then_clean {
                 self.clean_up().await;
             }
         }
@@ -214,10 +214,14 @@ impl Round<'_> {
         ended_well(block_in_place(|| running.wait()))
     }
 
-    /// `osc cleanup`, so that the next life begins anew.
+    /// `osc cleanup`, so that the next life begins anew. Not if the tables are swapped, which a RENAME of the dead
+    /// process may do until its connections have ended: the next life has to find that out.
     async fn clean_up(&mut self) {
         let db = &mut self.db;
         wait_for("the end of osc's connections", async || osc_connections(db).await.is_empty()).await;
+        if self.is_swapped().await {
+            return;
+        }
         block_in_place(|| Osc::new(&self.db, "cleanup").args(["--yes"]).run()).exited(0);
         assert_eq!(self.db.tables().await, ["orders", "plain"], "cleanup leaves nothing");
         self.done.cleanups += 1;
