@@ -6,6 +6,7 @@ use osc_traffic::{Config, FillOptions, Handle, Ledger, Traffic, fill};
 use super::{ALTER, copied};
 use crate::harness::server::db as scripts_db;
 use crate::harness::{Database, Kind, Osc, OwnServer, Replica, Server};
+use crate::network::{Mode, Proxy};
 
 const ROWS: u64 = 8000;
 
@@ -177,6 +178,35 @@ async fn what_is_not_proved_is_refused() {
     clean("cleanup").args(["--yes"]).run().exited(0);
     pair.alter().run().exited(0);
     assert_eq!(other.tables().await, ["orders", "orders_osc_old"]);
+}
+
+/// A name, or a proxy, that leads to the new primary in the middle of a run: what this process believes to be
+/// copied may be missing there, so it ends, and the next one goes on with what is stored there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_running_process_stays_with_its_server() {
+    let mut pair = Pair::new(Kind::MySql, "failover_proxy").await;
+    let at = |server: &Server| std::net::SocketAddr::from(([127, 0, 0, 1], server.port()));
+    let proxy = Proxy::to(at(&pair.source)).await;
+    let url = format!("mysql://osc_{0}@127.0.0.1:{1}/{0}", pair.db.name, proxy.port);
+    let mut run = pair.alter().env("DATABASE_URL", &url).postponed().start();
+    copied(&mut pair.db, ROWS / 4).await;
+    // The replica misses what comes now, and the chunks with it.
+    pair.replica.say("STOP REPLICA IO_THREAD").await;
+    copied(&mut pair.db, ROWS / 2).await;
+    pair.quiet().await;
+    pair.replica.promote().await;
+    proxy.lead_to(at(&pair.replica.server));
+    proxy.set(Mode::Cut(proxy.connections()));
+    run.pass_over();
+    let report = tokio::task::block_in_place(|| run.wait()).exited(5);
+    assert!(report.says("Another server answers") && report.says("the same command"), "{}", report.stderr);
+    // Nothing of the first process's reaches the new primary.
+    let mut other = pair.other().await;
+    let there = super::count(&mut other, "orders_osc_new").await;
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    assert_eq!(super::count(&mut other, "orders_osc_new").await, there);
+    pair.die();
+    pair.goes_on().await;
 }
 
 /// MariaDB's GTIDs don't say which transactions are there.
