@@ -15,7 +15,10 @@ mod harness;
 #[path = "../support/proxy.rs"]
 mod network;
 
+use std::panic::AssertUnwindSafe;
 use std::time::Instant;
+
+use futures_util::FutureExt;
 
 use harness::{Kind, Server};
 use plan::Plan;
@@ -35,9 +38,17 @@ async fn rounds(name: &str, kind: Kind, seed: u64, first: u64, count: u64) {
         let plan = Plan::new(kind, seed, number);
         println!("{} round {number} of seed {seed}: {plan}", kind.name());
         let began = Instant::now();
-        let done = round::run(&server, &plan).await;
-        println!("{} round {number}: {done}; {:.1} s", kind.name(), began.elapsed().as_secs_f64());
-        tally.add(done);
+        // One that fails is reported with its number, and the rest goes on.
+        match AssertUnwindSafe(round::run(&server, &plan)).catch_unwind().await {
+            Ok(done) => {
+                println!("{} round {number}: {done}; {:.1} s", kind.name(), began.elapsed().as_secs_f64());
+                tally.add(done);
+            }
+            Err(_) => {
+                println!("{} round {number} FAILED", kind.name());
+                tally.failed(number);
+            }
+        }
     }
     println!("{tally}");
     tally.judge(count >= COMPLETE);

@@ -55,12 +55,13 @@ pub struct Tally {
     rounds: u64,
     all: Done,
     places: BTreeMap<&'static str, u64>,
+    failed: Vec<u64>,
 }
 
 impl Tally {
     pub fn new(kind: Kind) -> Tally {
         let places = places(kind).into_iter().map(|place| (place, 0)).collect();
-        Tally { kind, rounds: 0, all: Done::default(), places }
+        Tally { kind, rounds: 0, all: Done::default(), places, failed: Vec::new() }
     }
 
     pub fn add(&mut self, done: Done) {
@@ -88,9 +89,14 @@ impl Tally {
         }
     }
 
+    pub fn failed(&mut self, number: u64) {
+        self.failed.push(number);
+    }
+
     /// Fails unless enough happened.
     pub fn judge(&self, complete: bool) {
         let all = &self.all;
+        assert!(self.failed.is_empty(), "rounds that failed: {:?}", self.failed);
         assert_eq!((all.lost_rows, all.failed_by_osc), (0, 0), "rows lost, statements failed");
         let fired: u64 = self.places.values().sum();
         assert!(fired > 0 && all.resumes > 0 && all.server_kills > 0 && all.cuts + all.stalls > 0, "nothing happened");
@@ -105,6 +111,7 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let all = &self.all;
         writeln!(f, "{}: {} rounds, {} lives, {} resumes", self.kind.name(), self.rounds, all.lives, all.resumes)?;
+        writeln!(f, "  rounds that failed: {:?}", self.failed)?;
         let killed: u64 = self.places.values().sum();
         writeln!(f, "  osc killed: {killed} times at a failpoint, {} times elsewhere", all.at_random)?;
         for (place, times) in &self.places {
