@@ -21,7 +21,18 @@ pub enum Blow {
     /// The same while osc stands at a failpoint.
     ServerAt(&'static str),
     /// The network between osc and the server fails, again and again.
-    Network(Vec<(Duration, Failure)>),
+    Network(From, Vec<(Duration, Failure)>),
+}
+
+/// When the network begins to fail.
+#[derive(Debug, Clone, Copy)]
+pub enum From {
+    /// With the process.
+    Start,
+    /// When rows are being copied.
+    Copy,
+    /// While the run stands at this failpoint, of those with the lock in its hands.
+    Place(&'static str),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -59,6 +70,10 @@ const ALTERS: [&str; 4] = [
     "DROP INDEX orders_customer, ADD COLUMN extra BIGINT",
 ];
 
+/// The failpoints at which the table is locked, or asked for.
+pub const LOCKED: [&str; 7] =
+    ["lock-granted", "drained", "final-sync", "synced", "rename-queued", "sentry-dropped", "renamed"];
+
 /// The failpoints that a run on this kind of server comes by.
 pub fn places(kind: Kind) -> Vec<&'static str> {
     let only_mariadb = ["rename-queued", "sentry-dropped"];
@@ -93,7 +108,7 @@ impl Plan {
         let place = |at: usize| deck[at % deck.len()];
         let first = match opening(number) {
             Opening::Place(at) => Blow::AtPlace(place(at)),
-            Opening::Network => network(&mut rng),
+            Opening::Network => network(kind, &mut rng),
             Opening::Server(lap) if lap % 2 == 0 => Blow::ServerAfter(moment(&mut rng)),
             Opening::Server(lap) => Blow::ServerAt(place(lap / 2)),
         };
@@ -101,7 +116,7 @@ impl Plan {
         for _ in 0..rng.random_range(0..=2) {
             blows.push(match rng.random_range(0..10) {
                 0..4 => Blow::After(moment(&mut rng)),
-                4..6 => network(&mut rng),
+                4..6 => network(kind, &mut rng),
                 6 => Blow::ServerAfter(moment(&mut rng)),
                 _ => Blow::AtPlace(deck.choose(&mut rng).copied().unwrap_or("run-stored")),
             });
@@ -126,7 +141,13 @@ fn moment(rng: &mut SmallRng) -> Duration {
     Duration::from_millis(rng.random_range(0..1500))
 }
 
-fn network(rng: &mut SmallRng) -> Blow {
+fn network(kind: Kind, rng: &mut SmallRng) -> Blow {
+    let locked: Vec<&str> = places(kind).into_iter().filter(|place| LOCKED.contains(place)).collect();
+    let from = match rng.random_range(0..4) {
+        0 => From::Start,
+        1 => From::Place(locked.choose(rng).copied().unwrap_or(LOCKED[0])),
+        _ => From::Copy,
+    };
     let mut failures = Vec::new();
     for _ in 0..rng.random_range(1..=4) {
         let failure = match rng.random_range(0..3) {
@@ -136,7 +157,7 @@ fn network(rng: &mut SmallRng) -> Blow {
         };
         failures.push((Duration::from_millis(rng.random_range(0..700)), failure));
     }
-    Blow::Network(failures)
+    Blow::Network(from, failures)
 }
 
 impl fmt::Display for Plan {

@@ -1,5 +1,6 @@
 //! One round: a fresh table under traffic, a run that is struck down life after life, and the reckoning.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -7,10 +8,10 @@ use mysql_async::prelude::Queryable;
 use osc::engine::mysql::fence::SENTRY;
 use osc::engine::mysql::names::lock_name;
 use osc::engine::mysql::sql::Table;
-use osc_traffic::{Config, FillOptions, Handle, Traffic, fill};
+use osc_traffic::{Config, FillOptions, Findings, Handle, Traffic, Verdict, fill};
 use tokio::task::block_in_place;
 
-use super::plan::{Blow, Failure, Plan};
+use super::plan::{Blow, Failure, From, LOCKED, Plan};
 use super::tally::Done;
 use crate::harness::osc::{Osc, Report, Running};
 use crate::harness::server::db as scripts_db;
@@ -99,7 +100,7 @@ impl Round<'_> {
     /// One life with its blow; its report if it ended well all the same.
     async fn struck(&mut self, blow: &Blow) -> Option<Report> {
         match blow {
-            Blow::AtPlace(place) => match self.reach(place).await {
+            Blow::AtPlace(place) => match self.reach(self.command(), place).await {
                 Ok(running) => {
                     self.done.at_place.push(place);
                     self.kill(running).await
@@ -121,7 +122,7 @@ impl Round<'_> {
                 self.kill_server().await;
                 ended_well(block_in_place(|| running.wait()))
             }
-            Blow::ServerAt(place) => match self.reach(place).await {
+            Blow::ServerAt(place) => match self.reach(self.command(), place).await {
                 Ok(running) => {
                     self.kill_server().await;
                     running.go_on(place);
@@ -132,22 +133,21 @@ impl Round<'_> {
                 }
                 Err(report) => self.missed(report),
             },
-            Blow::Network(failures) => self.network(failures).await,
+            Blow::Network(from, failures) => self.network(*from, failures).await,
         }
     }
 
     /// Starts osc and waits until it stands at a place; its report when it ended without coming by.
-    async fn reach(&self, place: &'static str) -> Result<Running, Report> {
-        let mut osc = self.command().pause_at(place);
-        let locked = ["lock-granted", "drained", "final-sync", "synced", "rename-queued", "sentry-dropped", "renamed"];
+    async fn reach(&self, osc: Osc, place: &'static str) -> Result<Running, Report> {
+        let mut osc = osc.pause_at(place);
         if place == NEEDS_BATCH {
             osc = osc.postponed();
-        } else if locked.contains(&place) {
+        } else if LOCKED.contains(&place) {
             // What is committed while osc stands before the lock is in no batch: the final sync has something to do.
             osc = osc.pause_at("before-lock");
         }
         let mut running = osc.start().patient(HUNG);
-        if locked.contains(&place) {
+        if LOCKED.contains(&place) {
             if !block_in_place(|| running.comes_by("before-lock")) {
                 return Err(block_in_place(|| running.wait()));
             }
@@ -186,36 +186,57 @@ impl Round<'_> {
         self.db.run(&[&usage]).await;
     }
 
-    async fn network(&mut self, failures: &[(Duration, Failure)]) -> Option<Report> {
+    async fn network(&mut self, from: From, failures: &[(Duration, Failure)]) -> Option<Report> {
         let to: SocketAddr = ([127, 0, 0, 1], self.server.port()).into();
         let proxy = Proxy::to(to).await;
         let url = format!("mysql://osc_{0}@127.0.0.1:{1}/{0}", self.db.name, proxy.port);
-        let mut running = self.command().env("DATABASE_URL", &url).start().patient(HUNG);
-        for (after, failure) in failures {
-            tokio::time::sleep(*after).await;
+        let osc = self.command().env("DATABASE_URL", &url);
+        let mut running = match from {
+            From::Place(place) => match self.reach(osc, place).await {
+                Ok(running) => running,
+                Err(report) => return self.missed(report),
+            },
+            _ => osc.start().patient(HUNG),
+        };
+        if matches!(from, From::Copy) {
+            while !running.has_ended() && !self.copies().await {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+        for (at, (after, failure)) in failures.iter().enumerate() {
+            // With the lock in its hands a run waits for nobody.
+            if at > 0 || !matches!(from, From::Place(_)) {
+                tokio::time::sleep(*after).await;
+            }
             if running.has_ended() {
                 self.done.missed += 1;
                 break;
             }
             let upto = proxy.connections();
+            proxy.set(match failure {
+                Failure::Cut => Mode::Cut(upto),
+                Failure::Half => Mode::Half(upto),
+                Failure::Stall(_) => Mode::Frozen(upto),
+            });
+            if let (0, From::Place(place)) = (at, from) {
+                running.go_on(place);
+            }
             match failure {
-                Failure::Cut => {
-                    self.done.cuts += 1;
-                    proxy.set(Mode::Cut(upto));
-                }
-                Failure::Half => {
-                    self.done.cuts += 1;
-                    proxy.set(Mode::Half(upto));
-                }
                 Failure::Stall(time) => {
                     self.done.stalls += 1;
-                    proxy.set(Mode::Frozen(upto));
                     tokio::time::sleep(*time).await;
                     proxy.set(Mode::Pass);
                 }
+                _ => self.done.cuts += 1,
             }
         }
         ended_well(block_in_place(|| running.wait()))
+    }
+
+    /// Rows are in the shadow.
+    async fn copies(&mut self) -> bool {
+        let row: Option<u8> = self.db.admin.query_first("SELECT 1 FROM orders_osc_new LIMIT 1").await.unwrap_or(None);
+        row.is_some()
     }
 
     /// `osc cleanup`, so that the next life begins anew. Not if the tables are swapped, which a RENAME of the dead
@@ -252,6 +273,9 @@ impl Round<'_> {
         }
         done.rows = verdict.rows_read;
         done.acknowledged_rows = verdict.committed_rows;
+        if !outages.is_empty() {
+            done.keys_given_twice = excuse(&mut verdict);
+        }
         done.lost_rows = verdict.lost.count + verdict.stale.count;
         assert!(verdict.is_lossless(), "{verdict}");
         let of_server = |at: f64| outages.iter().any(|(from, to)| (*from..*to).contains(&at));
@@ -286,6 +310,19 @@ impl Round<'_> {
         assert_twin_but(&mut db, "orders", "plain", plan.alter, without_counter).await;
         done
     }
+}
+
+/// A server that was killed may give a key once more that a transaction had which never committed: whoever got it
+/// last has the row. The ledger has both; what it finds of such keys, and of no others, is taken out.
+fn excuse(verdict: &mut Verdict) -> u64 {
+    let keys = |found: &Findings| found.examples.iter().map(|example| example.key).collect::<BTreeSet<_>>();
+    let reused = keys(&verdict.reused);
+    let all_told = [&verdict.reused, &verdict.stale].iter().all(|f| f.count == f.examples.len() as u64);
+    if !all_told || !keys(&verdict.stale).is_subset(&reused) {
+        return 0;
+    }
+    (verdict.reused, verdict.stale) = (Findings::default(), Findings::default());
+    reused.len() as u64
 }
 
 /// The report of a life that ended well; none of one that the next command goes on with. Any other end is a failure.

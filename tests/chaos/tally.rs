@@ -27,6 +27,8 @@ pub struct Done {
     pub failed_by_osc: u64,
     /// Statements and connections of the application that the server's own death ended.
     pub failed_by_server: u64,
+    /// Generated keys of transactions that the server's death ended, given once more.
+    pub keys_given_twice: u64,
 }
 
 impl fmt::Display for Done {
@@ -84,6 +86,7 @@ impl Tally {
             (&mut all.lost_rows, done.lost_rows),
             (&mut all.failed_by_osc, done.failed_by_osc),
             (&mut all.failed_by_server, done.failed_by_server),
+            (&mut all.keys_given_twice, done.keys_given_twice),
         ] {
             *sum += one;
         }
@@ -123,8 +126,8 @@ impl fmt::Display for Tally {
         writeln!(f, "  lost rows: {}", all.lost_rows)?;
         write!(
             f,
-            "  application statements failed by osc: {}; ended by the server's own death: {}",
-            all.failed_by_osc, all.failed_by_server
+            "  application statements failed by osc: {}; ended by the server's own death: {} (and {} of its keys given twice)",
+            all.failed_by_osc, all.failed_by_server, all.keys_given_twice
         )
     }
 }
