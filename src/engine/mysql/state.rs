@@ -55,7 +55,7 @@ pub async fn announce(session: &mut Session, names: &Names) -> Result<()> {
 
 /// Takes the announcement back: no shadow is there any more.
 pub async fn retract(session: &mut Session, names: &Names) -> Result<()> {
-    session.exec(&format!("DROP TABLE IF EXISTS {}, {}", names.marks, names.state)).await.map(drop)
+    session.exec(&format!("DROP TABLE IF EXISTS {}", names.state)).await.map(drop)
 }
 
 /// Creates the marks' table and writes the run's record, which comes last.
