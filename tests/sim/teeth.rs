@@ -31,9 +31,6 @@ impl Tooth {
     }
 }
 
-/// What takes more is not looked for in the quick tier.
-const QUICK: u64 = 400;
-
 const TEETH: &[Tooth] = &[
     engine(Bug::NoSettling, 50),
     engine(Bug::DropUnsettled, 250),
@@ -112,14 +109,10 @@ fn hunt(tooth: &Tooth, most: u64, want: u64) -> Option<String> {
 
 #[test]
 fn teeth() {
-    let full = std::env::var_os("OSC_TEST_FULL").is_some();
     let only = std::env::var("OSC_SIM_BUG").ok();
     // To see what a bug takes on the average: find it so many times.
     let want = number("OSC_SIM_FIND").unwrap_or(1);
-    let wanted = |tooth: &&Tooth| match &only {
-        Some(name) => tooth.left.name() == *name,
-        None => full || tooth.within <= QUICK,
-    };
+    let wanted = |tooth: &&Tooth| only.as_ref().is_none_or(|name| tooth.left.name() == *name);
     let teeth: Vec<&Tooth> = TEETH.iter().filter(wanted).collect();
     assert!(!teeth.is_empty(), "no planted bug is called {only:?}");
     let missed = Mutex::new(Vec::new());
