@@ -41,6 +41,7 @@ const TEETH: &[Tooth] = &[
     engine(Bug::PlacePastPrepare, 50),
     engine(Bug::XaOlderIgnored, 50).near(Focus::TwoPhase),
     engine(Bug::XaEndInOrder, 50).near(Focus::TwoPhase),
+    engine(Bug::FenceOfThePast, 3000).near(Focus::Frozen),
     engine(Bug::FencePastPrepared, 50).near(Focus::TwoPhase),
     engine(Bug::PlaceOfReader, 50),
     engine(Bug::PlaceInTransaction, 500),

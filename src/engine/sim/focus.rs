@@ -69,7 +69,8 @@ impl Focus {
                 plan.crashes = 5;
                 plan.stop_pm = 0;
                 plan.freeze_pm = 1000;
-                plan.moment = dice.chance(500).then(|| dice.pick(&[Moment::Anew, Moment::Batch, Moment::Chunk]));
+                plan.moment =
+                    dice.chance(500).then(|| dice.pick(&[Moment::Anew, Moment::Batch, Moment::Chunk, Moment::Fence]));
                 hang(plan, dice);
             }
             Swaps => {
