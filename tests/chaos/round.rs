@@ -327,6 +327,9 @@ fn excuse(verdict: &mut Verdict) -> u64 {
 
 /// The report of a life that ended well; none of one that the next command goes on with. Any other end is a failure.
 fn ended_well(report: Report) -> Option<Report> {
+    if std::env::var_os("OSC_CHAOS_SHOW").is_some() {
+        println!("{}", report.stderr);
+    }
     match report.exit {
         0 => Some(report),
         5 | 7 => {
