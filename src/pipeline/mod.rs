@@ -6,11 +6,14 @@
 pub mod copy;
 pub mod cutover;
 pub mod marks;
+pub mod pace;
 pub mod pending;
 pub mod places;
 pub mod retry;
 pub mod run;
 pub mod settings;
+pub mod suspects;
+pub mod verify;
 
 pub use run::{Outcome, Start, run};
 pub use settings::Settings;

@@ -25,7 +25,8 @@ use super::pending::{Batch, Pending};
 use super::places::Places;
 use super::retry::retrying;
 use super::settings::Settings;
-use crate::engine::{Event, Feed, Fence, Lane, Mirror, Pressure, Source, Swapped, Synced};
+use super::verify::{Look, Verify};
+use crate::engine::{Compared, Event, Feed, Fence, Lane, Mirror, Pressure, Source, Swapped, Synced};
 use crate::error::{Error, Result};
 use crate::model::{Checkpoint, Key, KeyOrder, Phase, Position, Rows, Token};
 use crate::operate::control::Control;
@@ -61,6 +62,10 @@ pub(super) enum Done<F> {
     Mark { took: Duration, result: Result<()> },
     Stored { passed: u64, result: Result<()> },
     Pressure(Result<Pressure>),
+    /// The end of a range to compare.
+    Bound(Result<Option<Key>>),
+    Looked { lane: Lane, look: Look, took: Duration, result: Result<Compared> },
+    Shown(Result<Vec<String>>),
     Prepared(Result<()>),
     Fenced(Result<F>),
     Swapped { batch: Batch, result: Result<Swapped> },
@@ -80,6 +85,7 @@ pub(super) struct Run<'a, S: Source, M: Mirror> {
     pub(super) phase: Phase,
     pub(super) pending: Pending,
     copy: Copy,
+    pub(super) verify: Verify,
     places: Places,
     pub(super) marks: Marks,
     pub(super) cutover: Cutover<S::Fence>,
@@ -93,7 +99,7 @@ pub(super) struct Run<'a, S: Source, M: Mirror> {
     /// A new run reads nothing before its first mark came back: a change that was committed but not
     /// yet visible when the stream began would be in neither.
     gate: bool,
-    held: Option<String>,
+    pub(super) held: Option<String>,
     before: Checkpoint,
     changes: u64,
     keys_synced: u64,
@@ -132,6 +138,7 @@ pub async fn run<S: Source, F: Feed, M: Mirror>(
         phase: Phase::Copy,
         pending: Pending::new(source.key_order(), before.frontier.clone(), before.copied),
         copy: Copy::new(&before, settings),
+        verify: Verify::new(settings),
         places: Places::new(before.position.clone()),
         marks: Marks::new(settings.mark_every),
         cutover: Cutover::idle(now),
@@ -194,6 +201,7 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
                 self.changes += keys.len() as u64;
                 let mut overlaps = 0;
                 for key in keys {
+                    self.verify.suspects.delivered(&key);
                     overlaps += u64::from(self.pending.deliver(key));
                 }
                 self.stats.changes_overlapping += overlaps;
@@ -248,6 +256,9 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
                     Err(error) => return Err(error),
                 }
             }
+            Done::Bound(result) => self.verify.found(result?),
+            Done::Looked { lane, look, took, result } => self.looked(lane, look, took, result?)?,
+            Done::Shown(result) => return Err(self.different(result)),
             Done::Prepared(result) => self.prepared(result)?,
             Done::Fenced(result) => self.fenced(result, now)?,
             Done::Swapped { batch, result } => {
@@ -295,6 +306,9 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
         }
         let caught_up = self.pending.len() <= self.settings.ready_keys && self.marks.lag(now) <= self.settings.calm;
         if self.phase == Phase::CatchUp && caught_up && self.marks.any_passed() {
+            self.become_(if self.settings.verify { Phase::Verify } else { Phase::Ready });
+        }
+        if self.phase == Phase::Verify && self.verify_step(now) {
             self.become_(Phase::Ready);
         }
         if self.phase == Phase::Ready && self.settings.no_cutover {
@@ -319,6 +333,7 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
         debug_assert!(self.phase.may_become(next), "{:?} may not become {next:?}", self.phase);
         tracing::info!(from = self.phase.name(), to = next.name(), "phase");
         self.phase = next;
+        self.stats.enter(next);
     }
 
     fn begin_mark(&mut self, token: Token) {
@@ -447,7 +462,7 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
 
     fn report(&mut self) {
         let now = Instant::now();
-        self.stats.phase = self.phase;
+        self.stats.verified = self.verify.verified();
         self.stats.rows_copied = self.copy.rows_copied;
         self.stats.keys_synced = self.before.keys_synced + self.keys_synced;
         self.stats.changes_seen = self.before.changes_seen + self.changes;

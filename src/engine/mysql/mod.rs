@@ -7,6 +7,7 @@ pub mod alter;
 pub mod binlog;
 pub mod catalog;
 pub mod cleanup;
+pub mod compare;
 pub mod conflict;
 pub mod connect;
 pub mod culprit;
