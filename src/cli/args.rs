@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 const AFTER: &str = "\
-Exit codes: 0 done; 1 failed, the table is as it was; 2 usage; 3 refused; 4 different (verify); 5 stopped, can go on; \
+Exit codes: 0 done; 1 failed, the table is as it was; 2 usage; 3 refused; 4 different; 5 stopped, can go on; \
 6 aborted; 7 the outcome isn't known.";
 
 /// Changes the schema of a busy MySQL or MariaDB table without stopping the application.
@@ -139,6 +139,12 @@ pub struct Alter {
     /// Do everything but the swap, then remove the copy: a harmless first run
     #[arg(long, conflicts_with = "drop_old")]
     pub no_cut_over: bool,
+    /// Don't compare the copy with the table before the cutover: a row that went wrong would not be noticed
+    #[arg(long)]
+    pub no_verify: bool,
+    /// Compare, but don't sync rows again that differ: one such row ends the run before the cutover, with exit code 4
+    #[arg(long, conflicts_with = "no_verify")]
+    pub no_repair: bool,
     /// Drop the old table at the end; else it stays under a new name, and the summary says how to drop it
     #[arg(long)]
     pub drop_old: bool,

@@ -34,6 +34,10 @@ pub struct AlterRequest {
     pub chunk: Chunk,
     pub replicas: Vec<Connection>,
     pub throttle: throttle::Settings,
+    /// Compare both sides before the cutover.
+    pub verify: bool,
+    /// Sync rows again that differ.
+    pub repair: bool,
     pub cutover: CutoverRequest,
     pub default_retries: u32,
     pub output: Output,
@@ -106,6 +110,8 @@ pub fn alter(words: args::Alter, global: &args::Global, env: &Environment, outpu
         chunk: settings.chunk.value,
         replicas,
         throttle: settings.throttle(),
+        verify: !words.no_verify,
+        repair: !words.no_repair,
         cutover: CutoverRequest {
             skip: words.no_cut_over,
             postpone_flag_file: postpone,

@@ -25,7 +25,13 @@ impl Phase {
         use Phase::*;
         matches!(
             (self, next),
-            (Copy, CatchUp) | (CatchUp, Verify) | (CatchUp, Ready) | (Verify, Ready) | (Ready, Cutover) | (Cutover, Ready) | (Cutover, Swapped)
+            (Copy, CatchUp)
+                | (CatchUp, Verify)
+                | (CatchUp, Ready)
+                | (Verify, Ready)
+                | (Ready, Cutover)
+                | (Cutover, Ready)
+                | (Cutover, Swapped)
         )
     }
 

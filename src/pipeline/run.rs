@@ -57,18 +57,41 @@ pub enum Outcome {
 /// What ended.
 pub(super) enum Done<F> {
     Found(Result<Option<Key>>),
-    Chunk { job: Job, id: u64, took: Duration, result: Result<Synced> },
-    Batch { batch: Batch, lane: Lane, result: Result<Synced> },
-    Mark { took: Duration, result: Result<()> },
-    Stored { passed: u64, result: Result<()> },
+    Chunk {
+        job: Job,
+        id: u64,
+        took: Duration,
+        result: Result<Synced>,
+    },
+    Batch {
+        batch: Batch,
+        lane: Lane,
+        result: Result<Synced>,
+    },
+    Mark {
+        took: Duration,
+        result: Result<()>,
+    },
+    Stored {
+        passed: u64,
+        result: Result<()>,
+    },
     Pressure(Result<Pressure>),
     /// The end of a range to compare.
     Bound(Result<Option<Key>>),
-    Looked { lane: Lane, look: Look, took: Duration, result: Result<Compared> },
+    Looked {
+        lane: Lane,
+        look: Look,
+        took: Duration,
+        result: Result<Compared>,
+    },
     Shown(Result<Vec<String>>),
     Prepared(Result<()>),
     Fenced(Result<F>),
-    Swapped { batch: Batch, result: Result<Swapped> },
+    Swapped {
+        batch: Batch,
+        result: Result<Swapped>,
+    },
     Released,
 }
 

@@ -190,7 +190,11 @@ impl Suspects {
             let Some(history) = self.known.get_mut(&key) else { continue };
             if moved.contains(&key) {
                 history.looks += 1;
-                if history.looks < LOOKS { self.queue.push_back(key) } else { self.clear(&key) }
+                if history.looks < LOOKS {
+                    self.queue.push_back(key)
+                } else {
+                    self.clear(&key)
+                }
                 continue;
             }
             self.tally.differing += u64::from(history.repairs == 0);

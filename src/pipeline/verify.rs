@@ -247,14 +247,13 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
         };
         let tried = if suspects.beyond_repair { ", also after it was synced again" } else { "" };
         let todo = match self.settings.repair {
-            true => "Find out who else writes to the shadow table; then remove the run with `osc cleanup` and begin anew.",
+            true => {
+                "Find out who else writes to the shadow table; then remove the run with `osc cleanup` and begin anew."
+            }
             false => "Run the same command without --no-repair to have such rows synced again.",
         };
-        Error::different(format!(
-            "{count} from the table's own{tried}, and no change explains it. {}",
-            rows.join(" ")
-        ))
-        .table("The table is unchanged; the shadow table and the run's state are kept.")
-        .todo(todo)
+        Error::different(format!("{count} from the table's own{tried}, and no change explains it. {}", rows.join(" ")))
+            .table("The table is unchanged; the shadow table and the run's state are kept.")
+            .todo(todo)
     }
 }

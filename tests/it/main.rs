@@ -16,4 +16,5 @@ mod plan;
 mod preflight;
 mod resume;
 mod smoke;
+mod verify;
 mod visibility;

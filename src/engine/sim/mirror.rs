@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::rc::Rc;
 
-use super::bugs::Bug;
 use super::binlog::Image;
+use super::bugs::Bug;
 use super::conflict;
 use super::faults::Faults;
 use super::keys::{Set, encode};

@@ -86,10 +86,13 @@ impl KeySpec {
     /// The condition that the rows `s` of the source and `t` of the shadow have the same key, by `=` or `<=>`.
     pub fn same(&self, s: &'static str, t: &'static str, sign: &str) -> String {
         let one = |c: &KeyColumn| {
-            let (from, to) = (Qualified { alias: Some(s), name: &c.name }, Qualified { alias: Some(t), name: &c.shadow_name });
+            let (from, to) =
+                (Qualified { alias: Some(s), name: &c.name }, Qualified { alias: Some(t), name: &c.shadow_name });
             match (&c.kind, &c.shadow_kind) {
                 // The server fills a BINARY up with zeros, and they count.
-                (Kind::Binary { len: a }, Kind::Binary { len: b }) if a < b => format!("{to} {sign} RPAD({from}, {b}, x'00')"),
+                (Kind::Binary { len: a }, Kind::Binary { len: b }) if a < b => {
+                    format!("{to} {sign} RPAD({from}, {b}, x'00')")
+                }
                 _ => format!("{to} {sign} {from}"),
             }
         };
@@ -98,7 +101,9 @@ impl KeySpec {
 
     /// What to select from the shadow `t` to read keys with [`KeySpec::read_shadow_row`].
     pub fn shadow_select_list(&self, t: &'static str) -> String {
-        let one = |c: &KeyColumn| literal::select_expression(&c.shadow_kind, &Qualified { alias: Some(t), name: &c.shadow_name });
+        let one = |c: &KeyColumn| {
+            literal::select_expression(&c.shadow_kind, &Qualified { alias: Some(t), name: &c.shadow_name })
+        };
         list(self.columns.iter().map(one))
     }
 
@@ -206,7 +211,12 @@ impl KeySpec {
                     Side::Shadow => (&c.shadow_name, &c.shadow_kind),
                 };
                 // The original's values are all that the shadow can have.
-                Col { name: Qualified { alias, name }, kind, spelled_out: c.kind.spelled_out(), descending: c.descending }
+                Col {
+                    name: Qualified { alias, name },
+                    kind,
+                    spelled_out: c.kind.spelled_out(),
+                    descending: c.descending,
+                }
             })
             .collect()
     }
