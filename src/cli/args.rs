@@ -57,6 +57,8 @@ pub enum Verb {
     Alter(Alter),
     /// Look whether a change could run, and touch nothing
     Check(Check),
+    /// Compare two tables, row by row and byte by byte: a copy that some tool has made, with its original
+    Verify(Verify),
     /// Remove what dead runs left behind; never a live run's, never an old table unless told to
     Cleanup(Cleanup),
     /// Look at the settings
@@ -67,8 +69,6 @@ pub enum Verb {
         #[arg(value_enum)]
         shell: Shell,
     },
-    /// Compare two tables (not built yet)
-    Verify(Anything),
     /// Tell how runs stand (not built yet)
     Status(Anything),
     /// Hold a run (not built yet)
@@ -198,6 +198,31 @@ pub struct Tuning {
 pub struct Check {
     #[command(flatten)]
     pub change: Change,
+}
+
+#[derive(Args)]
+pub struct Verify {
+    /// TABLE or DATABASE.TABLE; odd names in backticks
+    #[arg(long)]
+    pub table: String,
+    /// The table to compare it with, on the same server
+    #[arg(long, value_name = "TABLE")]
+    pub with: String,
+    /// The ALTER that leads from the one to the other; else columns are found by their names
+    #[arg(long, conflicts_with = "rename")]
+    pub alter: Option<String>,
+    /// A column that has another name in the second table (repeatable)
+    #[arg(long, value_name = "OLD=NEW")]
+    pub rename: Vec<String>,
+    /// Rows that one statement compares, fixed; else sized by time
+    #[arg(long, value_name = "ROWS")]
+    pub chunk_size: Option<String>,
+    /// How long such a statement should take [default: 500]
+    #[arg(long, value_name = "MS")]
+    pub chunk_time_ms: Option<String>,
+    /// Hold while this file exists
+    #[arg(long, value_name = "FILE")]
+    pub throttle_flag_file: Option<String>,
 }
 
 #[derive(Args)]

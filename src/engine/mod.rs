@@ -152,6 +152,19 @@ pub trait Mirror {
     async fn store(&self, checkpoint: &Checkpoint) -> Result<()>;
 }
 
+/// Two tables that are compared on their own, without a run.
+#[allow(async_fn_in_trait)]
+pub trait Pair {
+    /// As [`Source::next_range`], of the first table.
+    async fn next_range(&self, after: Option<&Key>, rows: u64) -> Result<Option<Key>>;
+
+    /// As [`Mirror::compare`].
+    async fn compare(&self, rows: Rows<'_>, most: usize) -> Result<Compared>;
+
+    /// As [`Mirror::show`].
+    async fn show(&self, keys: &[Key]) -> Result<Vec<String>>;
+}
+
 /// Every possible key.
 pub fn whole() -> Range {
     Range { after: None, upto: None }

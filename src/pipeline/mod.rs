@@ -3,6 +3,7 @@
 //! source → feed → [`pending`] → mirror → target. Everything here runs on one thread and knows the
 //! engines only through their traits, so the same code runs on a simulated server.
 
+pub mod compare;
 pub mod copy;
 pub mod cutover;
 pub mod marks;

@@ -22,7 +22,7 @@ use super::state;
 use crate::engine::{Compared, Lane, Mirror, Synced};
 use crate::error::{Error, Kind, Result};
 use crate::failpoint;
-use crate::model::{Checkpoint, Key, LaneNote, Rows};
+use crate::model::{Checkpoint, Key, LaneNote, Range, Rows};
 
 /// The server's number for a duplicate entry under a unique key.
 pub const DUPLICATE: u16 = 1062;
@@ -104,6 +104,20 @@ impl Rewrite {
     /// INSERT … SELECT of these rows into a table with the shadow's columns.
     pub fn insert(&self, into: &impl std::fmt::Display, rows: Rows<'_>) -> Result<String> {
         Ok(format!("INSERT INTO {into} ({}) {}", self.insert_columns(), self.select(&self.filter(Side::Source, rows)?)))
+    }
+
+    /// Looks for the key that lies so many rows after another one.
+    pub fn bound(&self, after: Option<&Key>, rows: u64) -> Result<String> {
+        let (key, range) = (&self.key, Range { after: after.cloned(), upto: None });
+        Ok(format!(
+            "SELECT {} FROM {} FORCE INDEX ({}) WHERE {} ORDER BY {} LIMIT 1 OFFSET {}",
+            key.select_list(),
+            self.names.original,
+            key.index,
+            key.where_range(Side::Source, &range)?,
+            key.order_by(Side::Source),
+            rows.saturating_sub(1)
+        ))
     }
 
     pub fn select(&self, filter: &str) -> String {

@@ -20,6 +20,7 @@ pub mod lanes;
 pub mod mirror;
 pub mod names;
 pub mod open;
+pub mod pair;
 pub mod preflight;
 pub mod run_lock;
 pub mod session;

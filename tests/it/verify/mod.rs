@@ -4,6 +4,7 @@
 //! Differences are planted by the administrator when every row is copied and none is compared yet: the
 //! run stands at the failpoint `comparing`.
 
+mod alone;
 mod cost;
 mod keys;
 mod plants;

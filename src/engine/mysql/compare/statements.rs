@@ -1,4 +1,7 @@
 //! The statements of one comparison.
+//!
+//! A row without its like is asked for by a count of zero and not by NOT EXISTS: that the servers may turn
+//! into a join that reads the whole of the other table.
 
 use crate::engine::mysql::key::Side;
 use crate::engine::mysql::mirror::Rewrite;
@@ -84,7 +87,7 @@ impl<'a> Statements<'a> {
     /// The keys of the source's rows that no row of the shadow is right for, or more than one has.
     pub fn differing(&self, most: usize) -> String {
         let right = self.quickly_right().unwrap_or_else(|| "FALSE".into());
-        self.without(&format!("SELECT 1 FROM {} WHERE {} AND {right}", self.shadow(), self.key), most)
+        self.without(&format!("SELECT COUNT(*) FROM {} WHERE {} AND {right}", self.shadow(), self.key), most)
     }
 
     fn without(&self, right_one: &str, most: usize) -> String {
@@ -93,7 +96,7 @@ impl<'a> Statements<'a> {
             false => format!(" OR (SELECT COUNT(*) FROM {} WHERE {}) > 1", self.shadow(), self.key),
         };
         format!(
-            "SELECT {} FROM {} WHERE {} AND (NOT EXISTS ({right_one}){twice}) LIMIT {most}",
+            "SELECT {} FROM {} WHERE {} AND (({right_one}) = 0{twice}) LIMIT {most}",
             self.rewrite.key.select_list_of("s"),
             self.source(),
             self.ours
@@ -103,7 +106,7 @@ impl<'a> Statements<'a> {
     /// The keys of the shadow's rows that the source does not have.
     pub fn extra(&self, most: usize) -> String {
         format!(
-            "SELECT {} FROM {} WHERE {} AND NOT EXISTS (SELECT 1 FROM {} WHERE {}) LIMIT {most}",
+            "SELECT {} FROM {} WHERE {} AND (SELECT COUNT(*) FROM {} WHERE {}) = 0 LIMIT {most}",
             self.rewrite.key.shadow_select_list("t"),
             self.shadow(),
             self.theirs,
@@ -141,7 +144,7 @@ impl<'a> Statements<'a> {
     /// The keys of the source's rows for which the shadow has no row that the scratch table has too.
     pub fn unassigned(&self, most: usize) -> String {
         let right_one = format!(
-            "SELECT 1 FROM {} STRAIGHT_JOIN {} x ON {} WHERE {} AND {}",
+            "SELECT COUNT(*) FROM {} STRAIGHT_JOIN {} x ON {} WHERE {} AND {}",
             self.shadow(),
             self.scratch,
             self.scratch_key("="),

@@ -22,6 +22,8 @@ use crate::engine::mysql::sql::Qualified;
 /// How a column of the shadow is compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Equal {
+    /// The shadow's column is a new one.
+    pub added: bool,
     /// Of `s` and `t`: where it holds the column is right. None: there is no such condition.
     pub quick: Option<String>,
     /// Where the quick condition does not hold the column is wrong.
@@ -41,19 +43,20 @@ pub fn copied(from: &Column, to: &Column, circumstances: &Circumstances) -> Opti
             // what it is computed from is converted.
             let unchanged = from.generated == to.generated && from.expression == to.expression && alike(from, to);
             let quick = if unchanged { same(to, &of("s", from), &of("t", to)) } else { "TRUE".into() };
-            return Some(Equal { exact: !unchanged, quick: Some(quick), assigned });
+            return Some(Equal { added: false, exact: !unchanged, quick: Some(quick), assigned });
         }
         None => {}
     }
     let quick = quick(from, to, circumstances);
     let exact = quick.is_some() && alike(from, to) && (to.nullable || !from.nullable);
-    Some(Equal { quick, exact, assigned })
+    Some(Equal { added: false, quick, exact, assigned })
 }
 
 /// A new column with a default that is the same for all rows. `known`: the server tells it by DEFAULT().
 pub fn new_by_default(to: &Column, known: bool) -> Equal {
     let t = of("t", to);
     Equal {
+        added: true,
         quick: known.then(|| same(to, &format!("DEFAULT({t})"), &t)),
         exact: known,
         assigned: same(to, &of("x", to), &t),
@@ -73,7 +76,7 @@ pub fn new_by_type(to: &Column) -> Equal {
         Time => Some(format!("CAST('00:00:00' AS TIME) <=> {t}")),
         _ => None,
     };
-    Equal { exact: quick.is_some(), quick, assigned: same(to, &of("x", to), &t) }
+    Equal { added: true, exact: quick.is_some(), quick, assigned: same(to, &of("x", to), &t) }
 }
 
 fn of(alias: &'static str, column: &Column) -> String {
