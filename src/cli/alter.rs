@@ -10,6 +10,7 @@ use super::runtime;
 use super::settings::Chunk;
 use crate::engine::Patience;
 use crate::engine::mysql::connect::Address;
+use crate::engine::mysql::failover;
 use crate::engine::mysql::open::{Begun, Finish, Look, Prepared, Request, watched};
 use crate::engine::mysql::source::Watch;
 use crate::engine::mysql::sql::Table;
@@ -28,9 +29,10 @@ pub fn run(request: AlterRequest) -> Result<()> {
 
 async fn alter(request: AlterRequest) -> Result<()> {
     let mut throttle = Throttle::new(request.throttle.clone());
-    let prepared = match Prepared::look(engine_request(&request, &throttle)?).await? {
+    let prepared = match Prepared::look(engine_request(&request, &throttle).await?).await? {
         Look::Prepared(prepared) => *prepared,
         Look::SwappedBefore(finish) => return swapped_before(&request, &finish).await,
+        Look::DoneBefore(finish) => return done_before(&request, &finish).await,
     };
     let mut plan = prepared.plan()?;
     tell_verification(&request, &mut plan);
@@ -127,23 +129,46 @@ async fn swapped_before(request: &AlterRequest, finish: &Finish) -> Result<()> {
     Ok(())
 }
 
+/// An earlier run made this change, and ended. With `--drop-old` what it kept goes now.
+async fn done_before(request: &AlterRequest, finish: &Finish) -> Result<()> {
+    let drop_old = request.cutover.drop_old && !request.dry_run;
+    if drop_old {
+        finish.drop_old().await?;
+    }
+    let mut stats = Stats::new();
+    stats.resumed = true;
+    let old = (!drop_old).then(|| old_table(finish));
+    Summary::new(request.table.to_string(), "shadow", End::AlreadyThere { old }, &stats).show(request.output);
+    Ok(())
+}
+
 fn old_table(finish: &Finish) -> OldTable {
     OldTable { name: finish.old_table(), drop: finish.drop_old_statement() }
 }
 
 /// What the engine needs to know of a request.
-pub fn engine_request(request: &AlterRequest, throttle: &Throttle) -> Result<Request> {
-    let replicas = request.replicas.iter().map(address).collect::<Result<Vec<_>>>()?;
+async fn engine_request(request: &AlterRequest, throttle: &Throttle) -> Result<Request> {
+    let mut replicas = Vec::new();
+    for replica in &request.replicas {
+        replicas.push(parse(&replica.url, replica)?);
+    }
     Ok(Request {
-        address: address(&request.connection)?,
+        address: address(&request.connection).await?,
         table: Table::new(&request.table.database, &request.table.table),
         alter: request.alter.clone(),
         watch: Watch { replicas, gauges: throttle.gauges() },
     })
 }
 
-pub fn address(connection: &Connection) -> Result<Address> {
-    Address::parse(&connection.url, connection.password.as_ref().map(|p| p.expose()))
+/// The server to work on: the only one of the URL, or the one of its list that can be written to.
+pub async fn address(connection: &Connection) -> Result<Address> {
+    let urls = std::iter::once(&connection.url).chain(&connection.others);
+    let list = urls.map(|url| parse(url, connection)).collect::<Result<Vec<_>>>()?;
+    failover::choose(&list).await
+}
+
+fn parse(url: &str, connection: &Connection) -> Result<Address> {
+    Address::parse(url, connection.password.as_ref().map(|p| p.expose()))
 }
 
 fn settings(request: &AlterRequest) -> Settings {
@@ -152,6 +177,7 @@ fn settings(request: &AlterRequest) -> Settings {
         retries: request.default_retries,
         verify: request.verify,
         repair: request.repair,
+        commit_limit: Some(request.max_commit),
         no_cutover: request.cutover.skip,
         patience: Patience { lock_wait: request.cutover.lock_timeout, hold: Duration::from_secs(2) },
         ..Settings::default()

@@ -28,7 +28,7 @@ pub struct Words {
 #[derive(Clone, Default, Args)]
 #[command(next_help_heading = "Everywhere")]
 pub struct Global {
-    /// The server: mysql://USER@HOST:PORT/DATABASE?ssl-mode=… (else DATABASE_URL, else [client] and [osc] of ~/.my.cnf)
+    /// The server: mysql://USER@HOST:PORT/DATABASE?ssl-mode=…, or HOST1:PORT,HOST2:PORT,… (else DATABASE_URL, else [client] and [osc] of ~/.my.cnf)
     #[arg(long, global = true, value_name = "URL")]
     pub url: Option<String>,
     /// Read the password from this file (else OSC_PASSWORD, else MYSQL_PWD, else ~/.my.cnf)
@@ -171,6 +171,9 @@ pub struct Tuning {
     /// Hold while a replica lags more than this [default: 1500]
     #[arg(long, value_name = "MS")]
     pub max_lag_millis: Option<String>,
+    /// Slow the copy down while a commit takes longer than this [default: 100]
+    #[arg(long, value_name = "MS")]
+    pub max_commit_millis: Option<String>,
     /// Hold while a status variable is at its limit or above, such as Threads_running=25,Threads_connected=500
     #[arg(long, value_name = "NAME=N,…")]
     pub max_load: Option<String>,

@@ -15,13 +15,18 @@ pub fn run(request: CheckRequest) -> Result<()> {
 
 async fn check(request: CheckRequest) -> Result<()> {
     let look = Prepared::look(Request {
-        address: address(&request.connection)?,
+        address: address(&request.connection).await?,
         table: Table::new(&request.table.database, &request.table.table),
         alter: request.alter,
         watch: Watch::default(),
     });
     match look.await? {
         Look::Prepared(prepared) => plan_view::show(&prepared.plan()?, true, request.output),
+        Look::DoneBefore(finish) => {
+            return Err(Error::refused("An earlier run has made this change already.")
+                .table("The table has the new definition.")
+                .todo(format!("When you don't need the old table any more: {};", finish.drop_old_statement())));
+        }
         Look::SwappedBefore(_) => {
             return Err(Error::refused(
                 "An earlier run has swapped the tables already and was cut off before it tidied up.",

@@ -25,7 +25,7 @@ pub fn run(request: CleanupRequest) -> Result<()> {
 }
 
 async fn cleanup(request: CleanupRequest) -> Result<()> {
-    let mut session = Session::open(&address(&request.connection)?).await?;
+    let mut session = Session::open(&address(&request.connection).await?).await?;
     let found = find(&mut session, &Ident::new(&request.database), request.table.as_deref()).await?;
     let old = found.iter().any(|left| left.is_old && reason(left, &request).is_none());
     if old && !request.yes && !request.dry_run {

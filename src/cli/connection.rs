@@ -21,6 +21,8 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connection {
     pub url: String,
+    /// The other servers of a list, one of which is the primary at any time.
+    pub others: Vec<String>,
     pub password: Option<Secret>,
 }
 
@@ -57,7 +59,9 @@ impl Target {
             (&target.password, same_server, env.file.get("password"))
         {
             let own_user = env.file.get("user").map(|(user, _)| user);
-            if user_in_url.is_none() || user_in_url.as_deref() == own_user {
+            // The other servers of a list are not the file's host.
+            let everywhere = target.server.others.is_empty() || env.file.get("host").is_none();
+            if everywhere && (user_in_url.is_none() || user_in_url.as_deref() == own_user) {
                 target.password = Password::Known(Secret::new(password), Origin::File(group));
             }
         }
@@ -142,16 +146,19 @@ impl Target {
             Password::InFile(path) => Some(from_file(&path)?),
             Password::Ask => Some(ask(&self.server)?),
         };
-        Ok((Connection { url: self.server.without_password(), password }, self.server))
+        let (url, others) = (self.server.without_password(), self.server.others_without_password());
+        Ok((Connection { url, others, password }, self.server))
     }
 
     /// For `osc config show`.
     pub fn rows(&self) -> Vec<Row> {
         let server = &self.server;
+        let others: Vec<String> = server.others.iter().map(|other| other.shown()).collect();
         let from = |name| self.origins.iter().find(|(n, _)| *n == name).map_or(Origin::Default, |(_, origin)| *origin);
         let mut rows = vec![
             Row::new("host", Some(server.host.clone().unwrap_or_else(|| "localhost".into())), from("host")),
             Row::new("port", Some(server.port.unwrap_or(3306).to_string()), from("port")),
+            Row::new("other servers", Some(others.join(", ")).filter(|o| !o.is_empty()), from("host")),
             Row::new("user", server.user.clone(), from("user")),
             Row::new("database", server.database.clone(), from("database")),
         ];
@@ -179,7 +186,7 @@ pub fn replica(url: &ServerUrl, main: &ServerUrl, password: &Option<Secret>) -> 
         server.params.extend(ssl.map(|(name, value)| (*name, value.clone())));
     }
     let password = own_password.or_else(|| password.clone().filter(|_| same_user));
-    Connection { url: server.without_password(), password }
+    Connection { url: server.without_password(), others: Vec::new(), password }
 }
 
 /// Said once for each URL on the command line that has a password in it.
@@ -279,6 +286,7 @@ mod tests {
         assert!(with("mysql://app@db/x"));
         assert!(!with("mysql://other@db/x"));
         assert!(!with("mysql://app@elsewhere/x"));
+        assert!(!with("mysql://app@db,elsewhere/x"));
         let hostless = "[client]\nuser=app\npassword=filed\n";
         assert!(resolve(Some("mysql://app@anywhere/x"), &[], hostless).1.is_some());
     }

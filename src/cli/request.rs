@@ -33,6 +33,8 @@ pub struct AlterRequest {
     pub threads: u16,
     pub chunk: Chunk,
     pub replicas: Vec<Connection>,
+    /// What a commit may take before the copy slows down.
+    pub max_commit: Duration,
     pub throttle: throttle::Settings,
     /// Compare both sides before the cutover.
     pub verify: bool,
@@ -103,6 +105,9 @@ pub fn alter(words: args::Alter, global: &args::Global, env: &Environment, outpu
         return Err(Error::refused(format!("The panic flag file {} exists already.", file.display()))
             .todo("Remove it first: a run that finds it gives up."));
     }
+    if settings.replicas.value.iter().any(|url| !url.others.is_empty()) {
+        return Err(Error::usage("--replica names one server at a time.").todo("Give --replica once for each replica."));
+    }
     let target = Target::resolve(global, env)?;
     target.check()?;
     let table = located(names, &target)?;
@@ -123,6 +128,7 @@ pub fn alter(words: args::Alter, global: &args::Global, env: &Environment, outpu
         threads: settings.threads.value,
         chunk: settings.chunk.value,
         replicas,
+        max_commit: settings.max_commit.value,
         throttle: settings.throttle(),
         verify: !words.no_verify,
         repair: !words.no_repair,

@@ -17,10 +17,36 @@ const SSL_MODES: [&str; 5] = ["disabled", "preferred", "required", "verify_ca", 
 pub struct ServerUrl {
     pub host: Option<String>,
     pub port: Option<u16>,
+    /// More servers of a list: `mysql://app@db1:3306,db2:3307/shop`. All else is as for the first.
+    pub others: Vec<Place>,
     pub user: Option<String>,
     pub password: Option<Secret>,
     pub database: Option<String>,
     pub params: BTreeMap<&'static str, String>,
+}
+
+/// Where one more server is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    host: String,
+    port: Option<u16>,
+}
+
+impl Place {
+    /// `host:port`, for the eye.
+    pub fn shown(&self) -> String {
+        self.port.map_or_else(|| self.host.clone(), |port| format!("{}:{port}", self.host))
+    }
+}
+
+/// Takes the further hosts out of a URL's text, which the rest of the world reads with one.
+fn without_others(text: &str) -> (String, Vec<&str>) {
+    let Some(start) = text.find("://").map(|at| at + 3) else { return (text.to_owned(), Vec::new()) };
+    let end = text[start..].find(['/', '?', '#']).map_or(text.len(), |at| start + at);
+    let hosts = text[start..end].rfind('@').map_or(start, |at| start + at + 1);
+    let mut list = text[hosts..end].split(',');
+    let first = list.next().unwrap_or_default();
+    (format!("{}{first}{}", &text[..hosts], &text[end..]), list.collect())
 }
 
 impl ServerUrl {
@@ -38,7 +64,17 @@ impl ServerUrl {
             }
             _ => return Err(wrong(given_as, "does not begin with mysql:// or mariadb://")),
         }
-        let url = Url::parse(text).map_err(|e| wrong(given_as, &format!("can't be read ({e})")))?;
+        let (text, others) = without_others(text);
+        let place = |other: &str| {
+            let url = Url::parse(&format!("mysql://{other}")).ok().filter(|url| url.username().is_empty());
+            let host = url.as_ref().and_then(|url| url.host_str()).filter(|host| !host.is_empty()).map(decode);
+            match (host, url.and_then(|url| url.port())) {
+                (Some(Some(host)), port) => Ok(Place { host, port }),
+                _ => Err(wrong(given_as, "has a server in its list that is no HOST or HOST:PORT")),
+            }
+        };
+        let others = others.into_iter().map(place).collect::<Result<Vec<_>>>()?;
+        let url = Url::parse(&text).map_err(|e| wrong(given_as, &format!("can't be read ({e})")))?;
         if url.cannot_be_a_base() {
             return Err(wrong(given_as, "does not begin with mysql:// or mariadb://"));
         }
@@ -54,6 +90,7 @@ impl ServerUrl {
         let mut server = ServerUrl {
             host: url.host_str().filter(|h| !h.is_empty()).map(text).transpose()?,
             port: url.port(),
+            others,
             user: Some(url.username()).filter(|u| !u.is_empty()).map(text).transpose()?,
             password: url.password().map(text).transpose()?.map(Secret::new),
             database: Some(path).filter(|p| !p.is_empty()).map(text).transpose()?,
@@ -85,6 +122,15 @@ impl ServerUrl {
                 Ok(())
             }
         }
+    }
+
+    /// The URLs of the other servers of a list.
+    pub fn others_without_password(&self) -> Vec<String> {
+        let one = |place: &Place| {
+            let host = Some(place.host.clone());
+            ServerUrl { host, port: place.port, others: Vec::new(), ..self.clone() }.without_password()
+        };
+        self.others.iter().map(one).collect()
     }
 
     /// The URL without the password, every part encoded, for the engine and for the eye.
@@ -192,6 +238,20 @@ mod tests {
         assert_eq!(ServerUrl { host: Some("::1".into()), ..Default::default() }.without_password(), "mysql://[::1]/");
         assert_eq!(read("mysql://db?sslmode=verify-ca").params["ssl-mode"], "verify_ca");
         assert!(read("mysql://db?pool=5&encoding=utf8").params.is_empty());
+    }
+
+    #[test]
+    fn a_list_of_servers_shares_everything_else() {
+        let url = read("mysql://a%2Cb:p%40,w@db1:3306,db2,[::1]:3308/shop?ssl-mode=required");
+        assert_eq!(url.without_password(), "mysql://a%2Cb@db1:3306/shop?ssl-mode=required");
+        assert_eq!(
+            url.others_without_password(),
+            ["mysql://a%2Cb@db2/shop?ssl-mode=required", "mysql://a%2Cb@[::1]:3308/shop?ssl-mode=required"]
+        );
+        assert!(read("mysql://app@db1/shop?x=1,2").others.is_empty());
+        for bad in ["mysql://app@db1,/shop", "mysql://app@db1,db2:99999/shop", "mysql://app@,/shop"] {
+            assert!(ServerUrl::parse(bad, "--url").is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -20,12 +20,13 @@ pub enum Chunk {
 }
 
 /// The names that `[osc]` may set besides those of a connection.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
     "threads",
     "chunk-size",
     "chunk-time-ms",
     "replica",
     "max-lag-millis",
+    "max-commit-millis",
     "max-load",
     "critical-load",
     "throttle-flag-file",
@@ -42,6 +43,7 @@ pub struct Settings {
     pub chunk: Setting<Chunk>,
     pub replicas: Setting<Vec<ServerUrl>>,
     pub max_lag: Setting<Duration>,
+    pub max_commit: Setting<Duration>,
     pub max_load: Setting<Vec<Limit>>,
     pub critical_load: Setting<Vec<Limit>>,
     pub throttle_flag_file: Setting<Option<PathBuf>>,
@@ -61,6 +63,7 @@ impl Settings {
             chunk: take.chunk()?,
             replicas: take.replicas()?,
             max_lag: take.millis("max-lag-millis", 100, 3_600_000, 1500)?,
+            max_commit: take.millis("max-commit-millis", 5, 3_600_000, 100)?,
             max_load: take.or_default("max-load", value::limits)?,
             critical_load: take.or_default("critical-load", value::limits)?,
             throttle_flag_file: take.or_default("throttle-flag-file", |t| value::flag_file(t).map(Some))?,
@@ -132,6 +135,7 @@ impl Settings {
                 self.replicas.origin,
             ),
             Row::new("max-lag-millis", millis(self.max_lag.value), self.max_lag.origin),
+            Row::new("max-commit-millis", millis(self.max_commit.value), self.max_commit.origin),
             Row::new("max-load", limits(&self.max_load), self.max_load.origin),
             Row::new("critical-load", limits(&self.critical_load), self.critical_load.origin),
             Row::new("throttle-flag-file", path(&self.throttle_flag_file), self.throttle_flag_file.origin),
@@ -167,6 +171,7 @@ impl Take<'_> {
             "chunk-size" => &t.chunk_size,
             "chunk-time-ms" => &t.chunk_time_ms,
             "max-lag-millis" => &t.max_lag_millis,
+            "max-commit-millis" => &t.max_commit_millis,
             "max-load" => &t.max_load,
             "critical-load" => &t.critical_load,
             "throttle-flag-file" => &t.throttle_flag_file,

@@ -49,7 +49,7 @@ pub fn run(request: VerifyRequest) -> Result<()> {
 async fn verify(request: VerifyRequest) -> Result<()> {
     let table = |name: &super::table_name::TableName| Table::new(&name.database, &name.table);
     let opened = MySqlPair::open(Request {
-        address: address(&request.connection)?,
+        address: address(&request.connection).await?,
         table: table(&request.table),
         with: table(&request.with),
         alter: request.alter.clone(),

@@ -20,6 +20,11 @@ pub enum End {
         #[serde(flatten)]
         old: Option<OldTable>,
     },
+    /// It had the new schema before this run began.
+    AlreadyThere {
+        #[serde(flatten)]
+        old: Option<OldTable>,
+    },
     /// Everything was done but the swap, as asked for.
     NotSwapped,
     /// It can go on.
@@ -103,6 +108,17 @@ impl Summary {
 
     fn text(&self) -> String {
         let mut lines = vec![self.headline()];
+        if !matches!(self.end, End::AlreadyThere { .. }) {
+            self.figures(&mut lines);
+        }
+        if let End::Swapped { old: Some(old) } | End::AlreadyThere { old: Some(old) } = &self.end {
+            let kept = format!("{} is kept; to drop it: {};", old.name, old.drop.trim_end_matches(';'));
+            lines.push(format!("  {:13} {kept}", "old table"));
+        }
+        lines.join("\n")
+    }
+
+    fn figures(&self, lines: &mut Vec<String>) {
         let mut line = |name: &str, value: String| lines.push(format!("  {name:13} {value}"));
         line(
             "strategy",
@@ -135,10 +151,6 @@ impl Summary {
                 line(name, position.clone());
             }
         }
-        if let End::Swapped { old: Some(old) } = &self.end {
-            line("old table", format!("{} is kept; to drop it: {};", old.name, old.drop.trim_end_matches(';')));
-        }
-        lines.join("\n")
     }
 
     fn compared(&self) -> String {
@@ -158,6 +170,9 @@ impl Summary {
             End::Swapped { old: Some(_) } => format!("Done: {} has the new schema.", self.table),
             End::Swapped { old: None } => {
                 format!("Done: {} has the new schema; the old table was dropped.", self.table)
+            }
+            End::AlreadyThere { .. } => {
+                format!("Nothing to do: {} has the new schema already; an earlier run made it.", self.table)
             }
             End::NotSwapped => format!("Done, but not swapped, as asked for: {} is unchanged.", self.table),
             End::Stopped => format!("Stopped: {} is unchanged; the same command goes on from here.", self.table),
@@ -226,6 +241,7 @@ mod tests {
         assert_eq!(swapped["drop_old_table"], "DROP TABLE `shop`.`orders_osc_old`");
         assert_eq!(swapped["chunks"]["count"], 1);
         assert_eq!((&swapped["verified"]["repaired"], &swapped["phase_ms"]["copy"]), (&2.into(), &0.into()));
+        assert_eq!(read(End::AlreadyThere { old: None })["outcome"], "already-there");
         assert_eq!(read(End::NotSwapped)["outcome"], "not-swapped");
         assert_eq!(read(End::Swapped { old: None })["old_table"], serde_json::Value::Null);
     }

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::pace::Pace;
 use super::retry::retrying;
 use super::settings::Settings;
+use super::size::Size;
 use crate::engine::{Compared, Pair};
 use crate::error::Result;
 use crate::model::{Key, Range, Rows};
@@ -47,18 +47,18 @@ pub async fn compare<P: Pair>(
     stats: &mut Stats,
 ) -> Result<Answer> {
     let retried = Cell::new(0);
-    let mut pace = Pace::new(settings, settings.compare_rows_most);
+    let mut size = Size::new(settings, settings.compare_rows_most);
     let (mut answer, mut suspects, mut wrong) = (Answer::default(), Vec::new(), Vec::new());
     let mut after: Option<Key> = None;
     loop {
         hold(throttle, stats).await;
-        let rows = pace.rows();
+        let rows = size.rows();
         let upto =
             retrying(settings.retries, settings.seed, &retried, || pair.next_range(after.as_ref(), rows)).await?;
         let range = Range { after: after.clone(), upto };
         let began = Instant::now();
         let found = look(pair, settings, &retried, Rows::Range(&range)).await?;
-        pace.took(began.elapsed());
+        size.took(began.elapsed());
         suspects.extend(found.differing);
         if found.more || suspects.len() >= MOST {
             wrong.extend(stay(pair, settings, &retried, std::mem::take(&mut suspects)).await?);
@@ -74,7 +74,7 @@ pub async fn compare<P: Pair>(
         answer.ranges += 1;
         answer.rows += found.rows;
         (stats.verified.ranges, stats.verified.rows) = (answer.ranges, answer.rows);
-        stats.chunk_rows = pace.rows();
+        stats.chunk_rows = size.rows();
         stats.publish();
         after = range.upto;
         if after.is_none() {

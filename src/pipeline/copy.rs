@@ -10,8 +10,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::pace::Pace;
+use super::planted::Planted;
 use super::settings::Settings;
+use super::size::Size;
 use crate::engine::Lane;
 use crate::model::{Checkpoint, Key, LaneNote, Noted, Range};
 
@@ -43,8 +44,9 @@ pub struct Copy {
     /// Committed ranges that the frontier has not passed, by number.
     ahead: BTreeMap<u64, Range>,
     in_flight: usize,
-    pace: Pace,
+    size: Size,
     pub rows_copied: u64,
+    planted: Planted,
 }
 
 impl Copy {
@@ -62,8 +64,9 @@ impl Copy {
             passed: 0,
             ahead: BTreeMap::new(),
             in_flight: 0,
-            pace: Pace::new(settings, settings.chunk_rows_most),
+            size: Size::new(settings, settings.chunk_rows_most),
             rows_copied: from.rows_copied,
+            planted: settings.planted,
         }
     }
 
@@ -73,7 +76,7 @@ impl Copy {
             return None;
         }
         self.finding = true;
-        Some((self.next_after.clone(), self.pace.rows()))
+        Some((self.next_after.clone(), self.size.rows()))
     }
 
     /// The end of the next range was found; none: it's the last one.
@@ -93,6 +96,9 @@ impl Copy {
         let lane = self.idle.pop()?;
         let range = self.found.pop_front()?;
         let mut done: Vec<Noted> = self.notes[usize::from(lane.0)].iter().map(|(_, n)| n.clone()).collect();
+        if self.planted.is(Planted::NoteOnlyNewest) {
+            done.clear();
+        }
         done.push(Noted { range: range.clone(), rows: 0 });
         self.in_flight += 1;
         let number = self.begun;
@@ -106,6 +112,9 @@ impl Copy {
         self.rows_copied += rows;
         self.notes[usize::from(job.lane.0)].push((job.number, Noted { range: job.range.clone(), rows }));
         self.idle.push(job.lane);
+        if self.planted.is(Planted::FrontierOverGap) && job.range.upto > self.frontier {
+            self.frontier = job.range.upto.clone();
+        }
         self.ahead.insert(job.number, job.range);
         while let Some(range) = self.ahead.remove(&self.passed) {
             self.passed += 1;
@@ -114,7 +123,12 @@ impl Copy {
                 None => self.copied = true,
             }
         }
-        self.pace.took(took);
+        self.size.took(took);
+    }
+
+    /// Chunks are to take this part of their time from now on.
+    pub fn aim(&mut self, part: f64) {
+        self.size.aim(part);
     }
 
     /// How many ranges the frontier has passed; to be given to [`Copy::stored`].
@@ -145,7 +159,7 @@ impl Copy {
 
     /// The rows that the next range should have.
     pub fn chunk_rows(&self) -> u64 {
-        self.pace.rows()
+        self.size.rows()
     }
 }
 

@@ -16,6 +16,7 @@ use rand::{Rng, SeedableRng};
 use tokio::time::Instant;
 
 use super::pending::Batch;
+use super::planted::Planted;
 use super::run::{Done, Run};
 use super::settings::Settings;
 use crate::engine::{Fence, Mirror, Source, Swapped};
@@ -137,7 +138,7 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
                 self.cutover.released(now, self.settings);
                 return Ok(Step::Back);
             }
-            State::Quiet { .. } if self.syncs == 0 => self.begin_lock(),
+            State::Quiet { .. } if self.syncs == 0 || self.settings.planted.is(Planted::NotQuiet) => self.begin_lock(),
             State::Draining { fence, mark, since } => self.drain(fence, mark, since, now),
             other => self.cutover.state = other,
         }
@@ -156,7 +157,10 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
         match result {
             Ok(fence) if self.cutover.given_up => self.release(fence),
             Ok(fence) => {
-                let mark = self.marks.hurry(now);
+                let mark = match self.settings.planted {
+                    planted if planted.is(Planted::DrainByOldMark) => self.marks.last_sent(),
+                    _ => self.marks.hurry(now),
+                };
                 self.cutover.state = State::Draining { fence, mark, since: now };
             }
             Err(error) => self.attempt_failed(error, now)?,
@@ -169,15 +173,16 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
             tracing::info!("the stream was not drained in time; the lock is given back");
             return self.release(fence);
         }
-        if !self.marks.passed(mark) {
+        if !self.marks.passed(mark) && !self.settings.planted.is(Planted::SkipDrain) {
             self.cutover.state = State::Draining { fence, mark, since };
             return;
         }
         self.cutover.state = State::Swapping;
         let batch = self.pending.take_all();
+        let skip = self.settings.planted.is(Planted::SkipFinalSync);
         self.operations.push(Box::pin(async move {
             let mut fence = fence;
-            let result = match fence.sync(&batch.keys).await {
+            let result = match fence.sync(if skip { &[] } else { &batch.keys }).await {
                 Ok(()) => fence.swap().await,
                 Err(error) => {
                     fence.release().await;
@@ -209,7 +214,10 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
                 Ok(Some(swapped))
             }
             Err(error) => {
-                self.pending.put_back(batch);
+                match self.settings.planted {
+                    planted if planted.is(Planted::ForgetAfterFailedSwap) => self.pending.finish(&batch),
+                    _ => self.pending.put_back(batch),
+                }
                 self.attempt_failed(error, now)?;
                 Ok(None)
             }

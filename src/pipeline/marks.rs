@@ -16,7 +16,8 @@ pub struct Marks {
     next: u64,
     due: Instant,
     hurried: bool,
-    under_way: bool,
+    /// Since when.
+    under_way: Option<Instant>,
     /// Marks that did not come out yet, oldest first. The feed's delivery and the return of the
     /// mark's commit race; both orders are fine.
     unseen: VecDeque<(Token, Instant)>,
@@ -31,7 +32,7 @@ impl Marks {
             next: 1,
             due: Instant::now(),
             hurried: false,
-            under_way: false,
+            under_way: None,
             unseen: VecDeque::new(),
             seen: None,
             round_trip: Duration::ZERO,
@@ -40,12 +41,12 @@ impl Marks {
 
     /// The next mark to send, when it's time.
     pub fn send(&mut self, now: Instant) -> Option<Token> {
-        if self.under_way || now < self.due {
+        if self.under_way.is_some() || now < self.due {
             return None;
         }
         let token = Token(self.next);
         self.next += 1;
-        self.under_way = true;
+        self.under_way = Some(now);
         self.hurried = false;
         self.unseen.push_back((token, now));
         // A stream that is far behind gets no more than this many marks to remember.
@@ -55,9 +56,14 @@ impl Marks {
         Some(token)
     }
 
+    /// For how long the mark under way has waited for its commit.
+    pub fn waiting(&self, now: Instant) -> Duration {
+        self.under_way.map_or(Duration::ZERO, |sent| now - sent)
+    }
+
     /// The mark's commit returned, or failed; either way the next one may go.
     pub fn returned(&mut self, now: Instant) {
-        self.under_way = false;
+        self.under_way = None;
         self.due = if self.hurried { now } else { now + self.every };
     }
 
@@ -67,6 +73,11 @@ impl Marks {
         self.due = now;
         self.hurried = true;
         Token(self.next)
+    }
+
+    /// The last mark that was sent, for a rule that a test leaves out.
+    pub fn last_sent(&self) -> Token {
+        Token(self.next - 1)
     }
 
     /// A mark came out of the stream.

@@ -10,11 +10,14 @@ pub mod marks;
 pub mod pace;
 pub mod pending;
 pub mod places;
+pub mod planted;
 pub mod retry;
 pub mod run;
 pub mod settings;
+pub mod size;
 pub mod suspects;
 pub mod verify;
 
+pub use planted::Planted;
 pub use run::{Outcome, Start, run};
 pub use settings::Settings;

@@ -25,6 +25,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
+use super::planted::Planted;
 use crate::model::{Key, KeyOrder, Range, Seq};
 
 /// The first and the last delivery that an entry stands for.
@@ -39,6 +40,7 @@ struct Book {
     spans: HashMap<Key, Span>,
     by_last: BTreeMap<Seq, Key>,
     firsts: BTreeSet<Seq>,
+    planted: Planted,
 }
 
 impl Book {
@@ -48,6 +50,9 @@ impl Book {
             self.firsts.remove(&known.first);
             self.by_last.remove(&known.last);
             known.first = known.first.min(span.first);
+            if self.planted.is(Planted::PlaceByLast) {
+                known.first = span.first;
+            }
             known.last = known.last.max(span.last);
             self.firsts.insert(known.first);
             self.by_last.insert(known.last, key);
@@ -118,6 +123,7 @@ pub struct Pending {
     starts: VecDeque<Seq>,
     cost: usize,
     next_id: u64,
+    planted: Planted,
 }
 
 /// A key that waited while so many ranges began is starved.
@@ -144,7 +150,15 @@ impl Pending {
             starts: VecDeque::new(),
             cost: 0,
             next_id: 0,
+            planted: Planted::Nothing,
         }
+    }
+
+    /// With a rule left out, for tests.
+    pub fn with(mut self, planted: Planted) -> Self {
+        self.planted = planted;
+        self.waiting.planted = planted;
+        self
     }
 
     /// Takes the next number of the core's clock.
@@ -159,6 +173,7 @@ impl Pending {
         let covered = match (&self.reach, self.order) {
             (Reach::Nothing, _) => true,
             (Reach::Upto(reach), KeyOrder::Bytes) => key > *reach,
+            (Reach::Upto(reach), _) if self.planted.is(Planted::CompareUncomparable) => key > *reach,
             _ => false,
         };
         if covered {
@@ -167,7 +182,9 @@ impl Pending {
         if self.order == KeyOrder::Bytes
             && let Some(range) = self.started.iter_mut().find(|s| s.range.contains(&key))
         {
-            self.cost += range.held.enter(key, span);
+            if !self.planted.is(Planted::DropHeld) {
+                self.cost += range.held.enter(key, span);
+            }
             return true;
         }
         self.cost += self.waiting.enter(key, span);
@@ -198,6 +215,9 @@ impl Pending {
         for (key, span) in ended.held.spans {
             let cost = key.cost_bytes();
             self.cost -= cost;
+            if self.planted.is(Planted::ForgetHeld) {
+                continue;
+            }
             self.cost += self.waiting.enter(key, span);
         }
     }
@@ -209,6 +229,7 @@ impl Pending {
         }
         let barrier = match self.order {
             KeyOrder::Bytes => None,
+            KeyOrder::Unknown if self.planted.is(Planted::NoBarrier) => None,
             KeyOrder::Unknown => self.started.iter().map(|s| s.since).min(),
         };
         let mut chosen = Vec::new();
@@ -257,6 +278,10 @@ impl Pending {
     pub fn finish(&mut self, batch: &Batch) {
         self.land(batch);
         self.cost -= batch.cost;
+        if self.planted.is(Planted::ForgetNewer) {
+            let newer = batch.keys.iter().filter(|key| self.waiting.remove(key).is_some());
+            self.cost -= newer.map(Key::cost_bytes).sum::<usize>();
+        }
     }
 
     /// The batch was surely not synced; its keys wait again.
@@ -282,9 +307,11 @@ impl Pending {
 
     /// The first unsynced delivery of all, wherever its key is.
     pub fn oldest(&self) -> Option<Seq> {
-        let held = self.started.iter().filter_map(|s| s.held.oldest());
-        let flying = self.flying.iter().filter_map(|f| f.oldest);
-        self.waiting.oldest().into_iter().chain(held).chain(flying).min()
+        let without = |rule| !self.planted.is(rule) && !self.planted.is(Planted::PlaceAsDelivered);
+        let held = self.started.iter().filter_map(|s| s.held.oldest()).filter(|_| without(Planted::PlaceWithoutHeld));
+        let flying = self.flying.iter().filter_map(|f| f.oldest).filter(|_| without(Planted::PlaceWithoutFlying));
+        let waiting = self.waiting.oldest().filter(|_| without(Planted::PlaceAsDelivered));
+        waiting.into_iter().chain(held).chain(flying).min()
     }
 
     /// Whether some key has waited while many ranges began.

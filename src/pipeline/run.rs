@@ -21,8 +21,10 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::copy::{Copy, Job};
 use super::cutover::{Cutover, Step};
 use super::marks::Marks;
+use super::pace::Pace;
 use super::pending::{Batch, Pending};
 use super::places::Places;
+use super::planted::Planted;
 use super::retry::retrying;
 use super::settings::Settings;
 use super::verify::{Look, Verify};
@@ -110,6 +112,7 @@ pub(super) struct Run<'a, S: Source, M: Mirror> {
     copy: Copy,
     pub(super) verify: Verify,
     places: Places,
+    pub(super) pace: Pace,
     pub(super) marks: Marks,
     pub(super) cutover: Cutover<S::Fence>,
     idle_appliers: Vec<Lane>,
@@ -123,6 +126,8 @@ pub(super) struct Run<'a, S: Source, M: Mirror> {
     /// yet visible when the stream began would be in neither.
     gate: bool,
     pub(super) held: Option<String>,
+    /// What holds the copy and the comparison alone.
+    pub(super) paced: Option<String>,
     before: Checkpoint,
     changes: u64,
     keys_synced: u64,
@@ -159,10 +164,11 @@ pub async fn run<S: Source, F: Feed, M: Mirror>(
         stats,
         operations: FuturesUnordered::new(),
         phase: Phase::Copy,
-        pending: Pending::new(source.key_order(), before.frontier.clone(), before.copied),
+        pending: Pending::new(source.key_order(), before.frontier.clone(), before.copied).with(settings.planted),
         copy: Copy::new(&before, settings),
         verify: Verify::new(settings),
         places: Places::new(before.position.clone()),
+        pace: Pace::new(settings.commit_limit, now),
         marks: Marks::new(settings.mark_every),
         cutover: Cutover::idle(now),
         idle_appliers: (0..settings.appliers).rev().map(|n| Lane(settings.copiers + n)).collect(),
@@ -173,6 +179,7 @@ pub async fn run<S: Source, F: Feed, M: Mirror>(
         pressure_due: now,
         gate,
         held: None,
+        paced: None,
         before,
         changes: 0,
         keys_synced: 0,
@@ -215,7 +222,8 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
 
     /// While the swap is under way its outcome comes first: the feed may then fail as it likes.
     fn has_room(&self) -> bool {
-        !self.cutover.swapping() && self.pending.cost_bytes() < self.settings.pending_limit_bytes
+        let full = self.pending.cost_bytes() >= self.settings.pending_limit_bytes;
+        !self.cutover.swapping() && (!full || self.settings.planted.is(Planted::NoLimit))
     }
 
     fn delivered(&mut self, event: Event) {
@@ -245,6 +253,8 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
             Done::Chunk { job, id, took, result } => {
                 let rows = result?.rows;
                 self.syncs -= 1;
+                self.pace.chunk(took, self.settings.copiers, now);
+                self.copy.aim(self.pace.part());
                 self.copy.committed(job, rows, took);
                 self.pending.finish_range(id);
                 self.stats.chunk(rows, took);
@@ -259,7 +269,13 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
             Done::Mark { took, result } => {
                 self.marks.returned(now);
                 match result {
-                    Ok(()) => self.stats.mark_commit(took),
+                    Ok(()) => {
+                        if self.copy.in_flight() + self.verify.in_flight() > 0 {
+                            self.pace.busy(now);
+                        }
+                        self.pace.returned(took, now);
+                        self.stats.mark_commit(took);
+                    }
                     Err(error) if error.kind().retry() => tracing::debug!(%error, "a mark failed"),
                     Err(error) => return Err(error),
                 }
@@ -312,6 +328,8 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
             self.wind_down();
             return Ok(());
         }
+        self.paced =
+            self.pace.holds(self.marks.waiting(now), now).filter(|_| matches!(self.phase, Phase::Copy | Phase::Verify));
         if self.held.is_none() && !self.cutover.quiet() {
             self.begin_batches();
             self.begin_ranges();
@@ -394,7 +412,7 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
 
     fn begin_ranges(&mut self) {
         let full = self.pending.cost_bytes() >= self.settings.pending_limit_bytes;
-        if self.gate || full || self.breathe() {
+        if self.gate || full || self.breathe() || self.paced.is_some() {
             return;
         }
         while let Some(job) = self.copy.begin() {
@@ -429,6 +447,9 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
         self.storing = true;
         let checkpoint = self.checkpoint();
         let passed = self.copy.passed();
+        if self.settings.planted.is(Planted::NotesForgetEarly) {
+            self.copy.stored(passed);
+        }
         let (mirror, retries, seed, retried) = (self.mirror, self.settings.retries, self.seed(), self.retried.clone());
         self.operations.push(Box::pin(async move {
             let result = retrying(retries, seed, &retried, || mirror.store(&checkpoint)).await;
@@ -493,7 +514,7 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
         self.stats.pending_keys = self.pending.len() as u64;
         self.stats.chunk_rows = self.copy.chunk_rows();
         self.stats.lag(self.marks.lag(now));
-        let reason = self.held.clone().or_else(|| self.waiting_for());
+        let reason = self.held.clone().or_else(|| self.paced.clone()).or_else(|| self.waiting_for());
         self.stats.hold(reason);
         self.stats.publish();
     }

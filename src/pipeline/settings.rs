@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::planted::Planted;
 use crate::engine::Patience;
 
 /// Sizes, paces and limits of a run. Every field has a default that suits a production server.
@@ -36,6 +37,8 @@ pub struct Settings {
     pub store_every: Duration,
     /// How often an operation is tried again after a transient error.
     pub retries: u32,
+    /// What a commit may take before the copy slows down; none: whatever it takes.
+    pub commit_limit: Option<Duration>,
     /// From one look at the server's load to the next.
     pub pressure_every: Duration,
     /// What the cutover may make the application wait.
@@ -52,6 +55,8 @@ pub struct Settings {
     pub no_cutover: bool,
     /// Seed for jitter.
     pub seed: u64,
+    /// A rule that a test leaves out.
+    pub planted: Planted,
 }
 
 impl Default for Settings {
@@ -71,6 +76,7 @@ impl Default for Settings {
             mark_every: Duration::from_millis(100),
             store_every: Duration::from_secs(1),
             retries: 60,
+            commit_limit: Some(Duration::from_millis(100)),
             pressure_every: Duration::from_millis(500),
             patience: Patience { lock_wait: Duration::from_millis(200), hold: Duration::from_secs(2) },
             ready_keys: 1000,
@@ -79,6 +85,7 @@ impl Default for Settings {
             cutover_attempts: 600,
             no_cutover: false,
             seed: 1,
+            planted: Planted::Nothing,
         }
     }
 }

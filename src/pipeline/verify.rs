@@ -2,7 +2,7 @@
 //!
 //! Ranges are found and looked at like those of the copy: one after the other, the last one open above,
 //! so that together they cover every possible key; sized by time; as many at a time as there are copy
-//! lanes; held by the same throttle. A look is one read of both sides: it takes no lock, stops nobody, and
+//! lanes; held by the same throttle and at the same pace. A look is one read of both sides: it takes no lock, stops nobody, and
 //! its snapshot is as short as a chunk. What is found to differ becomes a suspect; `suspects` has the
 //! proof that tells traffic from a row that is wrong. Meanwhile changes go on being applied.
 //!
@@ -16,10 +16,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::pace::Pace;
 use super::retry::retrying;
 use super::run::{Done, Run};
 use super::settings::Settings;
+use super::size::Size;
 use super::suspects::{Stage, Suspects};
 use crate::engine::{Compared, Lane, Mirror, Source};
 use crate::error::{Error, Result};
@@ -46,7 +46,7 @@ pub struct Verify {
     idle: Vec<Lane>,
     lanes: usize,
     in_flight: usize,
-    pace: Pace,
+    size: Size,
     pub(super) suspects: Suspects,
     /// The rows in question are being read for the message.
     showing: bool,
@@ -67,7 +67,7 @@ impl Verify {
             lanes: idle.len(),
             idle,
             in_flight: 0,
-            pace: Pace::new(settings, settings.compare_rows_most),
+            size: Size::new(settings, settings.compare_rows_most),
             suspects: Suspects::new(settings.repair),
             showing: false,
             ranges: 0,
@@ -81,7 +81,7 @@ impl Verify {
             return None;
         }
         self.finding = true;
-        Some((self.next_after.clone(), self.pace.rows()))
+        Some((self.next_after.clone(), self.size.rows()))
     }
 
     pub(super) fn found(&mut self, upto: Option<Key>) {
@@ -112,7 +112,7 @@ impl Verify {
     fn looked(&mut self, lane: Lane, range: Range, found: Compared, took: Duration) -> Result<()> {
         self.in_flight -= 1;
         self.idle.push(lane);
-        self.pace.took(took);
+        self.size.took(took);
         self.suspects.enter(found.differing);
         if !found.more {
             self.ranges += 1;
@@ -127,6 +127,10 @@ impl Verify {
         }
         self.again.push_back(range);
         Ok(())
+    }
+
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight
     }
 
     /// Every range was looked at and no suspect is left.
@@ -157,7 +161,7 @@ pub(super) enum Look {
 impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
     /// Begins what may begin now. True: all is compared, and equal.
     pub(super) fn verify_step(&mut self, now: Instant) -> bool {
-        if self.verify.showing || self.held.is_some() {
+        if self.verify.showing || self.held.is_some() || self.paced.is_some() {
             return false;
         }
         if self.verify.suspects.beyond_repair || self.verify.done() && !self.verify.suspects.given_up.is_empty() {
@@ -198,7 +202,11 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
 
     pub(super) fn looked(&mut self, lane: Lane, look: Look, took: Duration, found: Compared) -> Result<()> {
         match look {
-            Look::Range(range) => self.verify.looked(lane, range, found, took),
+            Look::Range(range) => {
+                self.pace.chunk(took, self.settings.copiers, Instant::now());
+                self.verify.size.aim(self.pace.part());
+                self.verify.looked(lane, range, found, took)
+            }
             Look::Suspects => {
                 self.verify.idle.push(lane);
                 let mark = self.marks.hurry(Instant::now());

@@ -8,7 +8,7 @@ use mysql_async::prelude::Queryable;
 use tokio::task::block_in_place;
 
 use crate::cutover::{ADD, doing, has_extra, more_rows, shop, until, writers};
-use crate::harness::{Database, Kind, Osc, Prober, Server};
+use crate::harness::{Database, Kind, Osc, Prober, Report, Server};
 
 /// osc's default for `--cut-over-lock-timeout-ms`.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(200);
@@ -212,52 +212,79 @@ async fn no_cut_over(kind: Kind) {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum At {
     Copy,
+    /// A range of rows is in the shadow, not committed.
+    Chunk,
+    /// All is copied, and the stream lags too far behind for the cutover.
+    CatchUp,
     Ready,
-    Place(&'static str),
+    /// A batch of changed rows is in the shadow, not committed, in whatever phase. Postponed: on a quiet machine a run
+    /// swaps before a change of the traffic needs a batch.
+    Keys,
+    BeforeLock,
+    LockGranted,
+}
+
+const STOPS: [At; 7] = [At::Copy, At::Chunk, At::CatchUp, At::Ready, At::Keys, At::BeforeLock, At::LockGranted];
+
+fn slow(db: &Database) -> Osc {
+    Osc::alter(db, "orders", ADD).args(["--chunk-size", "200", "--threads", "2"])
+}
+
+/// Starts a run and asks it to stop when it stands there; its report, and how long it took to end.
+async fn stop_at(db: &Database, at: At) -> (Report, Duration) {
+    let osc = slow(db);
+    let (osc, place) = match at {
+        At::Copy => (osc.throttled(), None),
+        At::Ready => (osc.postponed(), None),
+        At::Chunk | At::CatchUp => (osc.pause_at("chunk-synced"), Some("chunk-synced")),
+        At::Keys => (osc.postponed().pause_at("keys-synced"), Some("keys-synced")),
+        At::BeforeLock => (osc.pause_at("before-lock"), Some("before-lock")),
+        At::LockGranted => (osc.pause_at("lock-granted"), Some("lock-granted")),
+    };
+    let mut running = osc.start();
+    let mut paused = place.map(|place| block_in_place(|| running.until_paused(place)));
+    let mut admin = db.server.admin().await;
+    match at {
+        At::Copy => drop(block_in_place(|| running.until("held", |e| e["held"].as_str().is_some()))),
+        At::Ready => drop(block_in_place(|| running.until_phase("ready"))),
+        At::CatchUp => {
+            // Marks that can't be written are marks that don't come out of the stream.
+            let lock = format!("LOCK TABLES {}.orders_osc_marks READ", db.name);
+            admin.query_drop(lock).await.expect("the marks are locked");
+            let late = |e: &serde_json::Value| e["event"] == "progress" && e["lag_ms"].as_u64() > Some(1000);
+            block_in_place(|| running.until("the stream lags", late));
+            paused.take().expect("a chunk").go();
+            block_in_place(|| running.until_phase("catch-up"));
+        }
+        _ => {}
+    }
+    running.signal("-TERM");
+    let signalled = Instant::now();
+    if let Some(paused) = paused {
+        paused.go();
+    }
+    let report = block_in_place(|| running.wait()).exited(5);
+    let took = signalled.elapsed();
+    admin.query_drop("UNLOCK TABLES").await.expect("the marks are free");
+    (report, took)
 }
 
 /// SIGTERM, exit 5 in bounded time, and the same command goes on.
 async fn stopped(kind: Kind) {
     let server = Server::own(kind, "stopped", &[]);
     let mut times = Vec::new();
-    let places = ["chunk-synced", "keys-synced", "before-lock", "lock-granted"].map(At::Place);
-    for at in [At::Copy, At::Ready].into_iter().chain(places) {
+    for at in STOPS {
         let mut db = shop(&server, "stopped", 3000).await;
         let traffic = writers(&db).await;
         more_rows(&traffic, 50).await;
-        let command = |db: &Database| Osc::alter(db, "orders", ADD).args(["--chunk-size", "200", "--threads", "2"]);
-        let mut osc = command(&db);
-        osc = match at {
-            At::Copy => osc.throttled(),
-            At::Ready => osc.postponed(),
-            At::Place(place) => osc.pause_at(place),
-        };
-        let mut running = osc.start();
-        let paused = block_in_place(|| match at {
-            At::Copy => {
-                running.until("held", |e| e["held"].as_str().is_some());
-                None
-            }
-            At::Ready => {
-                running.until_phase("ready");
-                None
-            }
-            At::Place(place) => Some(running.until_paused(place)),
-        });
-        running.signal("-TERM");
-        let signalled = Instant::now();
-        if let Some(paused) = paused {
-            paused.go();
-        }
-        let report = block_in_place(|| running.wait()).exited(5);
-        let took = signalled.elapsed();
+        let (report, took) = stop_at(&db, at).await;
         times.push(format!("{at:?} {took:?}"));
         assert!(took < Duration::from_secs(3), "{at:?}: {took:?} to the end");
         assert_eq!(has_extra(&mut db).await, Some(false), "{at:?}");
         let first = report.event("summary").clone();
         assert_eq!(first["outcome"], "stopped", "{first}");
 
-        let again = command(&db);
+        let again = slow(&db);
         let report = block_in_place(|| again.run()).exited(0);
         traffic.stamp("swapped");
         let second = report.event("summary");
@@ -266,9 +293,8 @@ async fn stopped(kind: Kind) {
         let (done, now) = (count(&first, "rows_copied"), count(second, "rows_copied_now"));
         assert_eq!(done + now, count(second, "rows_copied"), "{at:?}: {first} {second}");
         match at {
-            At::Copy => {}
-            At::Place("chunk-synced") => assert!(done > 0, "{first}"),
-            At::Place("keys-synced") => {}
+            At::Copy | At::Keys => {}
+            At::Chunk => assert!(done > 0, "{first}"),
             _ => assert_eq!(now, 0, "{at:?}: all was copied: {second}"),
         }
         let rows: u64 = db.one("SELECT COUNT(*) FROM orders").await;
@@ -276,6 +302,31 @@ async fn stopped(kind: Kind) {
         clean(&mut db, traffic).await;
     }
     println!("{} SIGTERM to the end: {}", kind.name(), times.join(", "));
+}
+
+/// SIGTERM when nothing but the swap is left: it is carried out, and the run ends well.
+async fn stopped_in_the_swap(kind: Kind) {
+    let server = Server::own(kind, "stopped-swap", &[]);
+    let places: &[&str] = match kind.is_mariadb() {
+        true => &["synced", "rename-queued", "sentry-dropped", "renamed"],
+        false => &["synced", "renamed"],
+    };
+    for place in places {
+        let mut db = shop(&server, "stopped_swap", 1000).await;
+        let traffic = writers(&db).await;
+        more_rows(&traffic, 50).await;
+        let mut running = Osc::alter(&db, "orders", ADD).pause_at(place).start();
+        let paused = block_in_place(|| running.until_paused(place));
+        running.signal("-TERM");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        paused.go();
+        let report = block_in_place(|| running.wait()).exited(0);
+        traffic.stamp("swapped");
+        let (heard, went_on) = (report.stderr.find("stopping:"), report.stderr.find("going on"));
+        assert!(heard.is_some() && heard < went_on, "{place}: heard too late: {}", report.stderr);
+        assert_eq!(report.event("summary")["outcome"], "swapped", "{place}");
+        clean(&mut db, traffic).await;
+    }
 }
 
 macro_rules! on_both {
@@ -303,4 +354,5 @@ on_both! {
     a_postponed_run_goes_on_applying_on_mysql, a_postponed_run_goes_on_applying_on_mariadb: postponed();
     no_cut_over_leaves_nothing_on_mysql, no_cut_over_leaves_nothing_on_mariadb: no_cut_over();
     a_stopped_run_goes_on_where_it_was_on_mysql, a_stopped_run_goes_on_where_it_was_on_mariadb: stopped();
+    a_swap_is_finished_despite_a_stop_on_mysql, a_swap_is_finished_despite_a_stop_on_mariadb: stopped_in_the_swap();
 }

@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::fence::SENTRY;
-use super::names::{Owned, Role, lock_name, owner_of};
+use super::names::{Names, Owned, Role, lock_name, owner_of};
 use super::preflight::replication::is_replica;
 use super::session::{Session, code};
 use super::sql::{Ident, Table, list, text};
@@ -139,9 +139,38 @@ async fn remove_locked(session: &mut Session, left: &Leftover) -> Result<()> {
     }
 }
 
+/// Removes what a run left that was cut off before it began: a state table of osc's own without a record, and
+/// the shadow beside it, which that run made after it. Only an empty shadow: what holds rows is no run's that
+/// never began. The caller holds the run's lock. False: it's something else, and nothing was removed.
+pub async fn remove_unbegun(session: &mut Session, names: &Names) -> Result<bool> {
+    let tables = [&names.state, &names.marks, &names.shadow].map(|table| table.name.bare().to_owned());
+    let listed = comments(session, &names.original.db, tables.iter()).await?;
+    let one = |table: &Table| listed.iter().find(|l| l.name == table.name.bare());
+    let ours = |table: &Table, comment: &str| one(table).is_none_or(|l| l.base && l.comment == comment);
+    if !ours(&names.state, STATE) || !ours(&names.marks, MARKS) || one(&names.shadow).is_some_and(|l| !l.base) {
+        return Ok(false);
+    }
+    if session.first::<String>(&recording(&names.state)).await?.is_some() {
+        return Ok(false);
+    }
+    if one(&names.shadow).is_some() {
+        let row: Option<u8> = session.first(&format!("SELECT 1 FROM {} LIMIT 1", names.shadow)).await?;
+        if row.is_some() {
+            return Ok(false);
+        }
+        session.exec(&format!("DROP TABLE {}", names.shadow)).await?;
+    }
+    session.exec(&format!("DROP TABLE IF EXISTS {}, {}", names.marks, names.state)).await?;
+    Ok(true)
+}
+
+fn recording(state: &Table) -> String {
+    format!("SELECT body FROM {state} WHERE slot = 'run'")
+}
+
 /// The record in a run's state table, if it has one that can be read.
 pub async fn recorded(session: &mut Session, state: &Table) -> Result<Option<Recorded>> {
-    let body: Option<String> = match session.first(&format!("SELECT body FROM {state} WHERE slot = 'run'")).await {
+    let body: Option<String> = match session.first(&recording(state)).await {
         Err(error) if code(&error) == Some(NO_SUCH_TABLE) => None,
         other => other?,
     };

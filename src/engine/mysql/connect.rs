@@ -42,6 +42,8 @@ pub struct Address {
     ssl_cert: Option<PathBuf>,
     ssl_key: Option<PathBuf>,
     connect_timeout: Duration,
+    /// The only server that may answer, by its identity.
+    pinned: Option<Arc<str>>,
     /// The server was seen to have no TLS. Only asked under PREFERRED.
     no_tls: Arc<AtomicBool>,
 }
@@ -88,6 +90,7 @@ impl Address {
             ssl_cert: None,
             ssl_key: None,
             connect_timeout: Duration::from_secs(10),
+            pinned: None,
             no_tls: Arc::new(AtomicBool::new(false)),
         };
         for pair in parsed.query().unwrap_or_default().split('&').filter(|p| !p.is_empty()) {
@@ -144,7 +147,24 @@ impl Address {
 
     /// The same credentials and settings for another host, a replica.
     pub fn with_host(&self, host: &str, port: u16) -> Address {
-        Address { host: host.to_string(), port, socket: None, no_tls: Arc::new(AtomicBool::new(false)), ..self.clone() }
+        Address {
+            host: host.to_string(),
+            port,
+            socket: None,
+            pinned: None,
+            no_tls: Arc::new(AtomicBool::new(false)),
+            ..self.clone()
+        }
+    }
+
+    /// The same for a run that has begun: every later connection must be to this server (see
+    /// [`super::failover`]), whatever a proxy or a name that moved may lead to.
+    pub fn pinned(&self, server: &str) -> Address {
+        Address { pinned: Some(server.into()), ..self.clone() }
+    }
+
+    pub fn pin(&self) -> Option<&str> {
+        self.pinned.as_deref()
     }
 
     pub fn database(&self) -> Option<&str> {

@@ -14,7 +14,7 @@ use std::rc::Rc;
 use rand::Rng;
 
 use super::alter::{Alter, Dialect};
-use super::binlog::position::describe;
+use super::binlog::position::{Spot, describe};
 use super::connect::Address;
 use super::feed::{self, MySqlFeed};
 use super::fence::{outcome, sentry_statement};
@@ -29,10 +29,11 @@ use super::shadow::Shadow;
 use super::source::{MySqlSource, Watch};
 use super::sql::{Ident, Table};
 use super::state::{self, RunRecord};
+use super::{cleanup, failover, finished};
 use crate::engine::Lane;
 use crate::error::{Error, Result};
 use crate::failpoint;
-use crate::model::{FORMAT, KeyOrder, Rows};
+use crate::model::{FORMAT, KeyOrder, Position, Rows};
 use crate::operate::control::Control;
 use crate::pipeline::{Settings, Start};
 use crate::plan::Plan;
@@ -69,6 +70,8 @@ pub enum Look {
     Prepared(Box<Prepared>),
     /// An earlier life was cut off between the swap and the tidying; now it's tidy.
     SwappedBefore(Box<Finish>),
+    /// An earlier run has made this change and ended; the table as it was is kept.
+    DoneBefore(Box<Finish>),
 }
 
 /// The parts of a run.
@@ -96,6 +99,8 @@ impl Prepared {
         let mut session = Session::open(&request.address).await?;
         let request = Request { table: preflight::spelled(&mut session, &request.table).await?, ..request };
         let names = Names::of(&request.table)?;
+        let server = session.identity().await?;
+        let request = Request { address: request.address.pinned(&server), ..request };
         let lock = RunLock::take(&request.address, &names.original).await?;
         let earlier = earlier(&mut session, &names).await?;
         let finish = |session: &Session| Finish {
@@ -110,18 +115,31 @@ impl Prepared {
             {
                 return Ok(Look::SwappedBefore(Box::new(finish(&session))));
             }
+            if let Some(position) = state::position(&mut session, &names.state).await? {
+                failover::prove(&mut session, &Spot::parse(&position)?, &server).await?;
+            }
+        }
+        let dialect = Dialect::of(&mut session).await?;
+        let alter = Alter::parse(&request.alter, &names.original, dialect);
+        if let (None, Ok(alter)) = (&earlier, &alter)
+            && finished::is_done(&mut session, &names, alter).await?
+        {
+            return Ok(Look::DoneBefore(Box::new(finish(&session))));
         }
         let facts = preflight::check(&mut session, &names, earlier.is_some()).await?;
-        let dialect = Dialect::of(&mut session).await?;
-        let alter = Alter::parse(&request.alter, &names.original, dialect)?;
+        let alter = alter?;
         let shadow = match &earlier {
             Some(record) => {
                 same_run(record, &request, &facts)?;
                 Shadow::read(&mut session, &names, &facts.table, &alter).await?
             }
             None => {
+                state::announce(&mut session, &names).await?;
                 let built = Shadow::build(&mut session, &names, &facts.table, &alter).await;
-                session.exec(&format!("DROP TABLE IF EXISTS {}", names.shadow)).await?;
+                if built.is_ok() {
+                    session.exec(&format!("DROP TABLE IF EXISTS {}", names.shadow)).await?;
+                }
+                state::retract(&mut session, &names).await?;
                 built?
             }
         };
@@ -184,7 +202,11 @@ impl Prepared {
         let rewrite = Rc::new(self.rewrite());
         let Prepared { request, mut session, mut lock, names, facts, alter, shadow, key, earlier } = self;
         if earlier.is_none() {
-            Shadow::build(&mut session, &names, &facts.table, &alter).await?;
+            state::announce(&mut session, &names).await?;
+            if let Err(error) = Shadow::build(&mut session, &names, &facts.table, &alter).await {
+                state::retract(&mut session, &names).await?;
+                return Err(error);
+            }
             failpoint::hit("shadow-built", &[]).await;
             let record = RunRecord {
                 format: FORMAT,
@@ -201,7 +223,10 @@ impl Prepared {
         let life = rand::rng().random::<u64>() >> 1;
         let (epoch, checkpoint) = state::begin_life(&mut session, &names.state, life).await?;
         lock.of_life(&names.state, life);
-        let from = checkpoint.as_ref().map(|c| &c.position);
+        let from = match &checkpoint {
+            Some(stored) => Some(here(&mut session, &stored.position).await?),
+            None => None,
+        };
         let (feed, marks, position) = MySqlFeed::open(
             &request.address,
             facts.flavor,
@@ -209,7 +234,7 @@ impl Prepared {
             &names.marks,
             Box::new(key.clone()),
             life,
-            from,
+            from.as_ref(),
         )
         .await?;
         if checkpoint.is_none() {
@@ -245,9 +270,21 @@ fn conditions(facts: &Facts) -> Conditions {
     Conditions { full_image: facts.row_image.eq_ignore_ascii_case("FULL"), strict: facts.strict() }
 }
 
+/// The stored place as one of this server: what is before it is here too ([`failover`]).
+async fn here(session: &mut Session, position: &Position) -> Result<Position> {
+    let server = session.identity().await?;
+    let spot = Spot::parse(position)?;
+    failover::prove(session, &spot, &server).await?;
+    Ok(Spot { server, ..spot }.to_position())
+}
+
 /// The record of an interrupted run. A state table without one is a run that never began: removed.
 async fn earlier(session: &mut Session, names: &Names) -> Result<Option<RunRecord>> {
     if !super::catalog::exists(session, &names.state).await? {
+        return Ok(None);
+    }
+    if cleanup::remove_unbegun(session, names).await? {
+        tracing::info!("an earlier run was cut off before it began; what it left was removed");
         return Ok(None);
     }
     let record = state::record(session, &names.state).await?;
@@ -305,6 +342,12 @@ impl Finish {
             failpoint::hit("old-dropped", &[]).await;
         }
         self.tidy(&mut session).await
+    }
+
+    /// Drops the old table of a run that ended before.
+    pub async fn drop_old(&self) -> Result<()> {
+        let mut session = Session::open(&self.address).await?;
+        session.exec_long(&format!("DROP TABLE IF EXISTS {}", self.names.old)).await.map(drop)
     }
 
     /// Removes everything of a run that was not to be swapped.

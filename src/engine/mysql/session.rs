@@ -37,6 +37,15 @@ impl Session {
         })?;
         let id = conn.id();
         let mut session = Session { conn, id, flavor };
+        if let Some(pin) = address.pin() {
+            let server = session.identity().await?;
+            if server != pin {
+                return Err(Error::stopped(format!(
+                    "Another server answers at {} now ({server} instead of {pin}).",
+                    address.describe()
+                )));
+            }
+        }
         // Not by the variable: before MariaDB 11.1 it has another name there.
         session.exec("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
         // What a server's global settings may have made of a new session.

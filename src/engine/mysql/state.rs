@@ -4,6 +4,9 @@
 //! lane. `…_osc_marks` holds the marks; it is a table of its own because the session that holds the
 //! fence locks what it touches, and marks must go on meanwhile.
 //!
+//! The state table is created before the shadow and dropped after it, so that a process that dies between
+//! leaves something that says whose the shadow is.
+//!
 //! **The epoch keeps zombies out.** A transaction whose connection died may still commit later, over a
 //! newer sync of the same rows. So every transaction that writes to the shadow first reads the epoch
 //! row under a shared lock and checks it; a new life of the process, and a lane that lost its
@@ -19,7 +22,7 @@ use super::names::Names;
 use super::session::Session;
 use super::sql::{Table, text};
 use crate::error::{Error, Result};
-use crate::model::{Checkpoint, FORMAT, LaneNote};
+use crate::model::{Checkpoint, FORMAT, LaneNote, Position};
 
 /// Who the run is: written once, when it begins.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,12 +46,22 @@ const EPOCH: &str = "epoch";
 const LIFE: &str = "life";
 const CHECKPOINT: &str = "checkpoint";
 
-/// Creates both tables and writes the run's record. The record comes last: a state table without one
-/// is a run that never began.
+/// Creates the state table, empty, before anything else of a run: from here on the shadow's name is osc's.
+/// A state table without a record is a run that never began, and the empty shadow beside it is that run's.
+pub async fn announce(session: &mut Session, names: &Names) -> Result<()> {
+    let [state, _] = create_statements(names);
+    session.exec(&state).await.map(drop)
+}
+
+/// Takes the announcement back: no shadow is there any more.
+pub async fn retract(session: &mut Session, names: &Names) -> Result<()> {
+    session.exec(&format!("DROP TABLE IF EXISTS {}, {}", names.marks, names.state)).await.map(drop)
+}
+
+/// Creates the marks' table and writes the run's record, which comes last.
 pub async fn create(session: &mut Session, names: &Names, record: &RunRecord) -> Result<()> {
-    for statement in create_statements(names) {
-        session.exec(&statement).await?;
-    }
+    let [_, marks] = create_statements(names);
+    session.exec(&marks).await?;
     put(session, &names.state, EPOCH, "0").await?;
     put(session, &names.state, RUN, &encode(record)?).await
 }
@@ -90,6 +103,13 @@ fn known(format: u32) -> Result<()> {
     Err(Error::refused(format!("The run was stored in format {format}; this osc reads format {FORMAT} only."))
         .table("The table is unchanged.")
         .todo("Go on with the version of osc that began it, or remove it with `osc cleanup` and begin anew."))
+}
+
+/// The stored checkpoint's place in the stream, if there is one. For a look before the next life begins.
+pub async fn position(session: &mut Session, state: &Table) -> Result<Option<Position>> {
+    let Some(body) = get(session, state, CHECKPOINT).await? else { return Ok(None) };
+    known(decode::<Head>(&body)?.format)?;
+    decode::<Checkpoint>(&body).map(|checkpoint| Some(checkpoint.position))
 }
 
 /// Begins a new life: raises the epoch, folds the lanes' notes into the checkpoint and deletes them,

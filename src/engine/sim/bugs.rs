@@ -20,6 +20,8 @@ pub enum Bug {
     PlacePastPrepare,
     /// Transactions that were prepared before the stream began are not waited for.
     XaOlderIgnored,
+    /// The end of a prepared transaction settles like any commit, as if it were visible in its turn.
+    XaEndInOrder,
     /// The fence does not look for prepared transactions.
     FencePastPrepared,
     /// A mark's place is as far as the reader has read.
@@ -28,6 +30,8 @@ pub enum Bug {
     PlaceInTransaction,
     /// After a reconnect the reader goes on where it was; what waited to be settled is gone.
     ReconnectSkips,
+    /// After a reconnect the stream is read again from before a mark that was delivered.
+    ReconnectPastMark,
     /// The marks of an earlier life count as this one's.
     TokensReused,
     /// Statements on the table without rows are not noticed.
@@ -38,12 +42,14 @@ pub enum Bug {
     EpochReadUnlocked,
     /// A new life raises the epoch, a lost connection within a life does not.
     EpochOnlyNewLife,
+    /// A process whose run another one took over may raise the epoch.
+    AnyoneRaises,
+    /// A process that stood still builds the shadow anew although another one works on it.
+    ShadowRebuiltLate,
     /// The lane's note is committed before its chunk.
     NoteBeforeData,
     /// The notes of an earlier life are not deleted.
     NotesKept,
-    /// The source is read before the shadow's rows are deleted.
-    ReadBeforeDelete,
     /// The last range ends at the last key that was there when it was found.
     LastRangeClosed,
     /// A unique conflict is skipped, as INSERT IGNORE does.
@@ -62,8 +68,12 @@ pub enum Bug {
     LookTooEarly,
     /// Names that sort before the original: the RENAME queues on the wrong one.
     NamesSortBefore,
+    /// The RENAME is let go although somebody else waits for the whole table before it.
+    OthersGoFirst,
     /// No sentry: the RENAME that is queued goes through when the holder dies.
     NoSentry,
+    /// A new life reads the stream from where it is now, not from the stored place.
+    ResumeForgets,
 }
 
 use Bug::*;
@@ -77,18 +87,21 @@ impl Bug {
         XaAtPrepare,
         PlacePastPrepare,
         XaOlderIgnored,
+        XaEndInOrder,
         FencePastPrepared,
         PlaceOfReader,
         PlaceInTransaction,
         ReconnectSkips,
+        ReconnectPastMark,
         TokensReused,
         TruncateUnseen,
         ZombiesWithoutEpoch,
         EpochReadUnlocked,
         EpochOnlyNewLife,
+        AnyoneRaises,
+        ShadowRebuiltLate,
         NoteBeforeData,
         NotesKept,
-        ReadBeforeDelete,
         LastRangeClosed,
         IgnoreConflicts,
         DisplaceByKey,
@@ -98,7 +111,9 @@ impl Bug {
         SwapWithoutLock,
         LookTooEarly,
         NamesSortBefore,
+        OthersGoFirst,
         NoSentry,
+        ResumeForgets,
     ];
 }
 

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::binlog::{Image, Place, What};
 use super::bugs::Bug;
+use super::dice::Span;
 use super::faults::Faults;
 use super::keys::encode;
 use super::server::Server;
@@ -56,6 +57,7 @@ impl SimFeed {
             first: start.boundary(),
             at: Place::start_of(start.boundary()),
             life,
+            reconnects: 0,
         };
         SimFeed { server, faults, inbox, reader: tokio::task::spawn_local(reader.read()) }
     }
@@ -93,6 +95,16 @@ impl Feed for SimFeed {
     }
 }
 
+/// Asks the server which transactions are still prepared, until the ended ones are not.
+async fn recover(server: Rc<Server>, inbox: Rc<Inbox>) {
+    while inbox.settle.borrow().ending() {
+        server.dice.pause(Span(1, 5)).await;
+        let still = server.prepared.recover();
+        inbox.settle.borrow_mut().recovered(&still);
+        inbox.news.notify_one();
+    }
+}
+
 struct Reader {
     server: Rc<Server>,
     faults: Rc<Faults>,
@@ -100,7 +112,11 @@ struct Reader {
     first: usize,
     at: Place,
     life: u64,
+    reconnects: u64,
 }
+
+/// In one life; a stream that is lost all the time would never get on.
+const MOST_RECONNECTS: u64 = 12;
 
 impl Reader {
     async fn read(mut self) {
@@ -117,7 +133,9 @@ impl Reader {
                 self.inbox.news.notify_one();
                 return;
             }
-            if self.faults.reconnect() {
+            if self.reconnects < MOST_RECONNECTS && self.faults.reconnect() {
+                self.reconnects += 1;
+                self.server.dice.pause(Span(0, 20)).await;
                 self.reconnect();
             }
             let mut rows = 0;
@@ -132,11 +150,11 @@ impl Reader {
         }
     }
 
-    /// Another connection: reads again from the last delivered transaction, or from an earlier one.
+    /// Another connection: reads again from the last delivered transaction, or one before it.
     fn reconnect(&mut self) {
-        let latest = self.inbox.settle.borrow_mut().reconnect();
-        let back = if self.server.bugs.has(Bug::ReconnectSkips) { 0 } else { self.server.dice.below(6) as usize };
-        self.at = Place::start_of(latest.saturating_sub(back).max(self.first.min(latest)));
+        let (earliest, latest) = self.inbox.settle.borrow_mut().reconnect();
+        let back = self.server.dice.below(1 + latest.saturating_sub(earliest.max(self.first)) as u64) as usize;
+        self.at = Place::start_of(latest - back);
         self.server.count(|c| c.reconnects += 1);
         self.server.trace.say(|| format!("the feed reads again from {}", self.at.entry));
     }
@@ -173,7 +191,11 @@ impl Reader {
         {
             server.count(|c| c.settled_late += keys.len() as u64);
         }
+        let ended = matches!(piece, Piece::End(..));
         self.inbox.settle.borrow_mut().receive(piece, begin, self.at);
+        if ended {
+            tokio::task::spawn_local(recover(server, self.inbox.clone()));
+        }
         Some(rows.max(1))
     }
 }

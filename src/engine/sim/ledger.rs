@@ -62,11 +62,22 @@ impl Ledger {
     }
 }
 
-/// The rows in which a table is not what it should be.
+/// The rows in which a table is not what it should be, in the order of their keys.
 pub fn differences(table: &BTreeMap<u32, Row>, truth: &BTreeMap<u32, Row>) -> Vec<Difference> {
-    let ids: BTreeSet<u32> = table.keys().chain(truth.keys()).copied().collect();
-    let compare = |id| Difference { id, is: table.get(&id).copied(), should_be: truth.get(&id).copied() };
-    ids.into_iter().map(compare).filter(|d| d.is != d.should_be).collect()
+    let (mut left, mut right) = (table.iter().peekable(), truth.iter().peekable());
+    let mut found = Vec::new();
+    loop {
+        let id = match (left.peek(), right.peek()) {
+            (Some((a, _)), Some((b, _))) => **a.min(b),
+            (Some((id, _)), None) | (None, Some((id, _))) => **id,
+            (None, None) => return found,
+        };
+        let is = left.next_if(|(at, _)| **at == id).map(|(_, row)| *row);
+        let should_be = right.next_if(|(at, _)| **at == id).map(|(_, row)| *row);
+        if is != should_be {
+            found.push(Difference { id, is, should_be });
+        }
+    }
 }
 
 #[cfg(test)]

@@ -206,6 +206,13 @@ impl Locks {
         self.0.borrow().waits.get(&holder).copied()
     }
 
+    /// Whether somebody else waits for the same lock and is served before this waiter.
+    pub fn others_first(&self, holder: Holder) -> bool {
+        let inner = self.0.borrow();
+        let lock = inner.waits.get(&holder).and_then(|id| inner.locks.get(id));
+        lock.and_then(|l| l.queue.front()).is_some_and(|first| first.holder != holder)
+    }
+
     /// Rows of a table that somebody has locked: a locking read meets them even if they are not there yet.
     pub fn locked_rows(&self, table: TableId) -> Vec<u32> {
         let inner = self.0.borrow();

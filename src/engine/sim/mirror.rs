@@ -28,6 +28,7 @@ use crate::model::{Checkpoint, Key, LaneNote, Rows};
 pub struct SimMirror {
     server: Rc<Server>,
     faults: Rc<Faults>,
+    life: u64,
     epoch: Cell<u64>,
     lost: Cell<bool>,
     /// The last key there was when the last range was found (for a planted bug).
@@ -44,16 +45,16 @@ impl Drop for Guard<'_> {
 }
 
 impl SimMirror {
-    pub fn new(server: Rc<Server>, faults: Rc<Faults>, epoch: u64, last_key: Rc<Cell<Option<u32>>>) -> Self {
-        SimMirror { server, faults, epoch: Cell::new(epoch), lost: Cell::new(false), last_key }
+    pub fn new(server: Rc<Server>, faults: Rc<Faults>, life: u64, epoch: u64, last_key: Rc<Cell<Option<u32>>>) -> Self {
+        SimMirror { server, faults, life, epoch: Cell::new(epoch), lost: Cell::new(false), last_key }
     }
 
     async fn raise(&self) -> Result<(), Failure> {
-        let server = self.server.clone();
+        let (server, life) = (self.server.clone(), self.life);
         let epoch = call(&self.server, &self.faults, |line| async move {
             line.step().await?;
             let mut tx = Tx::begin(&server, Origin::Osc);
-            let epoch = state::raise(&mut tx).await?;
+            let epoch = state::raise(&mut tx, life).await?;
             line.step().await?;
             tx.commit().await;
             Ok(epoch)
@@ -79,9 +80,10 @@ impl SimMirror {
         let result = call(&self.server, &self.faults, |line| program(line, epoch)).await;
         match &result {
             Err(Failure::Lost) => drop(guard),
+            // Raised by another lane just now, or by a raise of ours whose answer was lost.
             Err(Failure::Epoch(_)) => {
                 self.server.count(|c| c.epochs_refused += 1);
-                std::mem::forget(guard);
+                drop(guard);
             }
             _ => std::mem::forget(guard),
         }

@@ -33,7 +33,7 @@ pub struct Opened {
 }
 
 /// None: the tables are swapped.
-pub async fn open(server: &Rc<Server>, faults: &Rc<Faults>) -> Result<Option<Opened>> {
+pub async fn open(server: &Rc<Server>, faults: &Rc<Faults>, life: u64) -> Result<Option<Opened>> {
     let looked = again(async || {
         let looking = server.clone();
         call(server, faults, |line| async move {
@@ -53,37 +53,53 @@ pub async fn open(server: &Rc<Server>, faults: &Rc<Faults>) -> Result<Option<Ope
         call(server, faults, |line| async move {
             line.step().await?;
             let tx = Tx::begin(&tx_server, Origin::Osc);
-            state::begin_life(tx, &line).await
+            state::begin_life(tx, life, &line).await
         })
         .await
     });
     let (epoch, checkpoint) = begun.await?;
     let position = match &checkpoint {
+        Some(_) if server.bugs.has(Bug::ResumeForgets) => Place::start_of(server.binlog.end()).position(),
         Some(checkpoint) => checkpoint.position.clone(),
-        None => begin_anew(server).await.position(),
+        None => begin_anew(server, faults, epoch).await?.position(),
     };
-    server.trace.say(|| format!("life {epoch} begins at {position:?} with {checkpoint:?}"));
+    server.trace.say(|| format!("life {life}, epoch {epoch}, begins at {position:?} with {checkpoint:?}"));
     server.check_place();
     let place = Place::parse(&position)?;
     // Marks of another life are not this one's.
-    let life = if server.bugs.has(Bug::TokensReused) { 0 } else { epoch };
+    let marks = if server.bugs.has(Bug::TokensReused) { 0 } else { life };
     let inbox = Inbox::new(Settle::new(server.bugs, place));
     let last_key = Rc::new(Cell::new(None));
     let resume: Option<Checkpoint> = checkpoint;
     Ok(Some(Opened {
-        source: SimSource::new(server.clone(), faults.clone(), inbox.clone(), life, last_key.clone()),
-        feed: SimFeed::new(server.clone(), faults.clone(), inbox, place, life),
-        mirror: SimMirror::new(server.clone(), faults.clone(), epoch, last_key),
+        source: SimSource::new(server.clone(), faults.clone(), inbox.clone(), marks, last_key.clone()),
+        feed: SimFeed::new(server.clone(), faults.clone(), inbox, place, marks),
+        mirror: SimMirror::new(server.clone(), faults.clone(), life, epoch, last_key),
         start: Start { position, resume },
     }))
 }
 
-async fn begin_anew(server: &Rc<Server>) -> Place {
-    {
-        let mut catalog = server.catalog.borrow_mut();
-        catalog.drop_name(Name::Shadow);
-        catalog.create(Name::Shadow, Table::new(server.plan.unique));
-    }
+/// A new shadow, in place of one that was never begun with. Only for whose life it still is: a process
+/// that stood still until another one had taken the run over would take that one's shadow away.
+async fn begin_anew(server: &Rc<Server>, faults: &Faults, epoch: u64) -> Result<Place> {
+    let built = again(async || {
+        let server = server.clone();
+        call(&server.clone(), faults, |line| async move {
+            line.step().await?;
+            let mut tx = Tx::begin(&server, Origin::Osc);
+            if !server.bugs.has(Bug::ShadowRebuiltLate) {
+                state::check(&mut tx, epoch).await.map_err(|_| Failure::TakenOver)?;
+            }
+            let mut catalog = server.catalog.borrow_mut();
+            if !catalog.swapped() {
+                catalog.drop_name(Name::Shadow);
+                catalog.create(Name::Shadow, Table::new(server.plan.unique));
+            }
+            Ok(())
+        })
+        .await
+    });
+    built.await?;
     let place = Place::start_of(server.binlog.end());
     if !server.bugs.has(Bug::XaOlderIgnored) {
         let older = server.prepared.recover();
@@ -91,7 +107,7 @@ async fn begin_anew(server: &Rc<Server>) -> Place {
             sleep_ms(3).await;
         }
     }
-    place
+    Ok(place)
 }
 
 async fn again<T>(mut attempt: impl AsyncFnMut() -> Result<T, Failure>) -> Result<T> {

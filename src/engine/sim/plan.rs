@@ -42,6 +42,10 @@ pub struct Plan {
     pub xa_pm: u64,
     pub xa_hold: Span,
     pub xa_detached: bool,
+    /// The end of a prepared transaction becomes visible in its own time.
+    pub xa_loose: bool,
+    /// A crashed process may only have been frozen, and wake while its successor is at work.
+    pub freeze_pm: u64,
     pub rollback_pm: u64,
     /// Keys are taken from a few hot ones.
     pub hot_pm: u64,
@@ -51,6 +55,8 @@ pub struct Plan {
     /// How many rows a large transaction changes.
     pub large: Span,
     pub large_pm: u64,
+    /// Transactions under LOCK TABLES … WRITE.
+    pub lock_table_pm: u64,
 
     pub app_lock_wait: Duration,
     pub osc_lock_wait: Duration,
@@ -127,12 +133,14 @@ impl Plan {
             disturbance,
             writers: dice.of(Span(1, 4)) as u32,
             write_pause: Span(0, dice.skewed(Span(4, 60))),
-            rush: duration(&dice, Span(400, 3000)),
+            rush: duration(&dice, Span(300, 2000)),
             statement: Span(0, dice.of(Span(0, 4))),
             long_pm: per_mille(&dice, 300, Span(10, 150)),
             xa_pm: per_mille(&dice, 350, Span(20, 400)),
             xa_hold: Span(0, dice.skewed(Span(5, 250))),
             xa_detached: dice.chance(500),
+            xa_loose: dice.chance(500),
+            freeze_pm: per_mille(&dice, 400, Span(100, 800)),
             rollback_pm: per_mille(&dice, 500, Span(20, 200)),
             hot_pm: per_mille(&dice, 500, Span(200, 900)),
             append_pm: per_mille(&dice, 500, Span(20, 300)),
@@ -140,6 +148,7 @@ impl Plan {
             exchange_pm: if unique { per_mille(&dice, 800, Span(50, 500)) } else { 0 },
             large: Span(3, 3 + rows as u64 / 4),
             large_pm: per_mille(&dice, 400, Span(10, 150)),
+            lock_table_pm: per_mille(&dice, 150, Span(5, 100)),
             app_lock_wait: Duration::from_millis(dice.of(Span(50, 400))),
             osc_lock_wait: Duration::from_millis(dice.of(Span(40, 400))),
             flush: Span(0, dice.of(Span(0, 2))),
@@ -198,7 +207,7 @@ fn settings(dice: &Dice, seed: u64, rows: u32, collated: bool) -> Settings {
         chunk_time: Duration::from_millis(20),
         batch_keys: dice.skewed(Span(1, 40)) as usize,
         batch_bytes: if dice.chance(100) { 10 } else { 1 << 20 },
-        pending_limit_bytes: if tiny { key * dice.skewed(Span(1, 30)) as usize } else { 64 << 20 },
+        pending_limit_bytes: if tiny { key * dice.skewed(Span(2, 30)) as usize } else { 64 << 20 },
         mark_every: duration(dice, Span(1, 60)),
         store_every: duration(dice, Span(2, 200)),
         retries: if dice.chance(850) { 60 } else { dice.of(Span(0, 4)) as u32 },

@@ -34,6 +34,8 @@ counts! {
     /// Keys that came out of the stream before they were visible.
     settled_late,
     crashes,
+    /// Crashes after which the process went on some time later.
+    frozen,
     stops,
     /// Connections that broke during a call.
     cuts,

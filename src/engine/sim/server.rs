@@ -44,6 +44,8 @@ pub struct Server {
 pub struct Committing {
     pub entry: usize,
     pub at: tokio::time::Instant,
+    /// It becomes visible in its own time, not in its turn.
+    pub loose: bool,
     pub parts: Parts,
 }
 
@@ -79,8 +81,11 @@ impl Server {
 
     /// Something was seen that must never be; the first one is kept.
     pub fn violated(&self, what: String) {
-        self.trace.say(|| format!("VIOLATED: {what}"));
-        self.violation.borrow_mut().get_or_insert(what);
+        let mut violation = self.violation.borrow_mut();
+        if violation.is_none() {
+            self.trace.say(|| format!("VIOLATED: {what}"));
+            *violation = Some(what);
+        }
     }
 
     pub fn violation(&self) -> Option<String> {

@@ -38,6 +38,8 @@ pub enum Failure {
     Unfit(u32),
     /// A value stands twice in one snapshot of the source.
     TrueDuplicate(u32),
+    /// Another process went on with the run.
+    TakenOver,
     Refused(&'static str),
 }
 
@@ -47,6 +49,7 @@ impl From<Failure> for Error {
         match failure {
             Failure::NoTable(_) | Failure::Unfit(_) | Failure::TrueDuplicate(_) => Error::definite(what),
             Failure::Duplicate { .. } => Error::definite(what),
+            Failure::TakenOver => Error::stopped(what),
             _ => Error::transient(what),
         }
     }
@@ -67,6 +70,7 @@ pub struct Line {
     dice: Dice,
     think: Span,
     zombie: Span,
+    read: Span,
 }
 
 impl Line {
@@ -77,11 +81,20 @@ impl Line {
             dice: server.dice.clone(),
             think: plan.step,
             zombie: plan.zombie_step,
+            read: Span(0, plan.read.1 / 2),
         })
     }
 
     pub fn is_zombie(&self) -> bool {
         self.state.get() == State::Zombie
+    }
+
+    /// In the middle of a statement, where nobody looks whether the client is still there.
+    pub async fn busy(&self) {
+        self.dice.pause(self.read).await;
+        if self.is_zombie() {
+            self.dice.pause(self.zombie).await;
+        }
     }
 
     /// Between two statements, or two looks at the connection: takes time, and ends a call whose

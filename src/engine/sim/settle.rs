@@ -6,8 +6,9 @@
 //! - (a) what was received before the mark was *sent*, since that stood in the stream before it;
 //! - (b) what stands before the mark in the stream, once the mark itself has been *seen*.
 //!
-//! The rows of a prepared transaction wait for its end to be seen and settled like any other change,
-//! and a mark's place lies before every transaction that is still open there.
+//! The rows of a prepared transaction wait for its end to be seen and settled like any other change, and
+//! besides until the server no longer has it as prepared: its end need not become visible in its turn.
+//! A mark's place lies before every transaction that is still open there.
 //!
 //! No clock and no await in here: what happens is told by the feed (`receive`) and the source (`sent`,
 //! `returned`).
@@ -52,8 +53,12 @@ pub struct Settle {
     returned: BTreeSet<u64>,
     seen: BTreeMap<u64, u64>,
     prepared: BTreeMap<Xid, (Place, Vec<Key>)>,
+    /// Ends that were received and are not known to have been carried out.
+    ending: BTreeSet<Xid>,
     /// Everything before it has been delivered, or waits in `prepared`.
     delivered: Place,
+    /// The end of the last delivered mark.
+    marked: Place,
     read: Place,
     kept_mark: Option<(u64, Place)>,
 }
@@ -69,7 +74,9 @@ impl Settle {
             returned: BTreeSet::new(),
             seen: BTreeMap::new(),
             prepared: BTreeMap::new(),
+            ending: BTreeSet::new(),
             delivered: start,
+            marked: start,
             read: start,
             kept_mark: None,
         }
@@ -123,21 +130,44 @@ impl Settle {
                 self.seen.insert(token, no);
             }
         }
+        if let Piece::End(xid, true) = piece
+            && !self.bugs.has(Bug::XaEndInOrder)
+        {
+            self.ending.insert(xid);
+        }
         self.items.push_back(Item { no, piece, begin, end });
         if self.bugs.has(Bug::NoSettling) {
             self.settle(self.received);
         }
     }
 
+    /// Prepared transactions whose end was received: the server is to be asked whether they are still
+    /// there, because their end need not become visible in its turn.
+    pub fn ending(&self) -> bool {
+        !self.ending.is_empty()
+    }
+
+    /// What the server still has as prepared, asked for after the ends were received.
+    pub fn recovered(&mut self, still: &[Xid]) {
+        self.ending.retain(|xid| still.contains(xid));
+    }
+
+    fn is_settled(&self, item: &Item) -> bool {
+        let open = matches!(item.piece, Piece::End(xid, _) if self.ending.contains(&xid));
+        item.no < self.settled && !open
+    }
+
     fn pop(&mut self) -> Option<Item> {
-        self.items.front().filter(|item| item.no < self.settled)?;
+        if !self.is_settled(self.items.front()?) {
+            return None;
+        }
         let item = self.items.pop_front()?;
         self.delivered = item.end;
         Some(item)
     }
 
     fn next_is_keys(&self) -> bool {
-        self.items.front().is_some_and(|i| i.no < self.settled && matches!(i.piece, Piece::Keys(_)))
+        self.items.front().is_some_and(|i| self.is_settled(i) && matches!(i.piece, Piece::Keys(_)))
     }
 
     /// The next settled event, with not many more keys than asked for.
@@ -162,9 +192,12 @@ impl Settle {
                         keys.extend(prepared);
                     }
                 }
-                Piece::Mark(token) => return Some(self.mark(token, item.end, most)),
+                Piece::Mark(token) => {
+                    self.marked = item.end;
+                    return Some(self.mark(token, item.end, most));
+                }
             }
-            if keys.is_empty() && self.items.front().is_none_or(|i| i.no >= self.settled) {
+            if keys.is_empty() && self.items.front().is_none_or(|i| !self.is_settled(i)) {
                 return None;
             }
         }
@@ -178,11 +211,8 @@ impl Settle {
         if !self.bugs.has(Bug::PlacePastPrepare) {
             place = self.prepared.values().map(|(place, _)| *place).fold(place, Place::min);
         }
-        if self.bugs.has(Bug::PlaceInTransaction)
-            && self.next_is_keys()
-            && self.prepared.is_empty()
-            && let Some(event @ Event::Keys(_)) = self.next(most)
-        {
+        let inside = self.bugs.has(Bug::PlaceInTransaction) && self.next_is_keys() && self.prepared.is_empty();
+        if inside && let Some(event @ Event::Keys(_)) = self.next(most) {
             self.kept_mark = Some((token, self.delivered));
             return event;
         }
@@ -199,12 +229,22 @@ impl Settle {
         self.items.len()
     }
 
-    /// The stream is read again; returns from which entry on, at the latest.
-    pub fn reconnect(&mut self) -> usize {
+    /// The stream is read again; returns from which entry on, at the earliest and at the latest.
+    ///
+    /// Nothing from before a delivered mark comes again: what stands there may lie before the stored
+    /// place, and the final sync, which deletes rows before it inserts them, would make a crash lose a
+    /// row of it.
+    pub fn reconnect(&mut self) -> (usize, usize) {
         self.items.clear();
         self.seen.clear();
+        self.ending.clear();
         self.kept_mark = None;
-        if self.bugs.has(Bug::ReconnectSkips) { self.read.boundary() } else { self.delivered.entry }
+        let (earliest, latest) = (self.marked.entry, self.delivered.entry);
+        if self.bugs.has(Bug::ReconnectSkips) {
+            return (self.read.boundary(), self.read.boundary());
+        }
+        let far = if self.bugs.has(Bug::ReconnectPastMark) { 8 } else { 0 };
+        (earliest.saturating_sub(far), latest)
     }
 }
 
@@ -275,6 +315,10 @@ mod tests {
         assert_eq!(shown(s.next(9)), "-");
         s.sent(2);
         s.returned(2);
+        assert_eq!(shown(s.next(9)), "-", "its end may not have been carried out yet");
+        s.recovered(&[7]);
+        assert_eq!(shown(s.next(9)), "-");
+        s.recovered(&[]);
         assert_eq!((shown(s.next(9)), s.prepared()), ("1".into(), 0));
     }
 }

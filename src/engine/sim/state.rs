@@ -19,6 +19,8 @@ pub const CHECKPOINT: u16 = u16::MAX;
 #[derive(Debug, Clone, Default)]
 pub struct Store {
     pub epoch: u64,
+    /// Whose life it is.
+    pub life: u64,
     pub checkpoint: Option<Checkpoint>,
     pub notes: BTreeMap<u16, LaneNote>,
 }
@@ -27,6 +29,7 @@ pub struct Store {
 #[derive(Debug, Clone)]
 pub enum Effect {
     Epoch(u64),
+    Life(u64),
     Checkpoint(Box<Checkpoint>),
     Note(u16, LaneNote),
     NoNotes,
@@ -36,6 +39,7 @@ impl Store {
     pub fn apply(&mut self, effect: Effect) {
         match effect {
             Effect::Epoch(epoch) => self.epoch = epoch,
+            Effect::Life(life) => self.life = life,
             Effect::Checkpoint(checkpoint) => self.checkpoint = Some(*checkpoint),
             Effect::Note(lane, note) => {
                 self.notes.insert(lane, note);
@@ -65,17 +69,28 @@ pub async fn check(tx: &mut Tx, epoch: u64) -> Result<(), Failure> {
     if now == epoch { Ok(()) } else { Err(Failure::Epoch(now)) }
 }
 
-/// Raises the epoch: when this returns no transaction of an earlier one can commit any more.
-pub async fn raise(tx: &mut Tx) -> Result<u64, Failure> {
+async fn bump(tx: &mut Tx) -> Result<u64, Failure> {
     tx.lock(LockId::Epoch, Mode::Exclusive).await?;
     let epoch = tx.server.store.borrow().epoch + 1;
     tx.effect(Effect::Epoch(epoch));
     Ok(epoch)
 }
 
+/// Raises the epoch: when this returns no transaction of an earlier one can commit any more. A process
+/// whose life is over, because another one took the run over, raises nothing.
+pub async fn raise(tx: &mut Tx, life: u64) -> Result<u64, Failure> {
+    let epoch = bump(tx).await?;
+    let now = tx.server.store.borrow().life;
+    if now != life && !tx.server.bugs.has(Bug::AnyoneRaises) {
+        return Err(Failure::TakenOver);
+    }
+    Ok(epoch)
+}
+
 /// Begins a life: raises the epoch, folds the notes into the checkpoint, deletes them.
-pub async fn begin_life(mut tx: Tx, line: &Line) -> Result<(u64, Option<Checkpoint>), Failure> {
-    let epoch = raise(&mut tx).await?;
+pub async fn begin_life(mut tx: Tx, life: u64, line: &Line) -> Result<(u64, Option<Checkpoint>), Failure> {
+    let epoch = bump(&mut tx).await?;
+    tx.effect(Effect::Life(life));
     line.step().await?;
     let checkpoint = tx.server.store.borrow().folded();
     if let Some(checkpoint) = &checkpoint {

@@ -127,6 +127,12 @@ async fn let_go(server: Rc<Server>, holder: Rc<Session>, renamer: u64, line: Rc<
     if !holder.holds_locks() {
         return Err(Failure::Killed);
     }
+    line.step().await?;
+    // Another exclusive wait (LOCK TABLES, TRUNCATE) would be served, and write, before the RENAME.
+    let others_first = server.locks.others_first(renamer) && !server.bugs.has(Bug::NamesSortBefore);
+    if others_first && !server.bugs.has(Bug::OthersGoFirst) {
+        return Err(Failure::Refused("somebody else waits for the whole table"));
+    }
     server.catalog.borrow_mut().drop_sentry();
     line.step().await?;
     holder.look()?;

@@ -9,7 +9,6 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::bugs::Bug;
-use super::dice::Span;
 use super::keys::Set;
 use super::locks::{LockId, Mode};
 use super::server::Server;
@@ -119,12 +118,6 @@ pub async fn run(server: Rc<Server>, line: Rc<Line>, job: Sync) -> Result<Synced
         early.commit().await;
         line.step().await?;
     }
-    let mut early = None;
-    if bugs.has(Bug::ReadBeforeDelete) {
-        let source = tx.open(Name::Original).await?;
-        early = Some(snapshot(&server, source, &job.set));
-        line.step().await?;
-    }
     let shadow = tx.open(Name::Shadow).await?;
     if !job.displace.is_empty() {
         let source = tx.open(Name::Original).await?;
@@ -133,13 +126,13 @@ pub async fn run(server: Rc<Server>, line: Rc<Line>, job: Sync) -> Result<Synced
     delete(&mut tx, shadow, &job.set).await?;
     line.step().await?;
     let source = tx.open(Name::Original).await?;
-    let rows = early.unwrap_or_else(|| snapshot(&server, source, &job.set));
+    let rows = snapshot(&server, source, &job.set);
     server.trace.say(|| format!("{}: lane {} reads {:?}: {:?}", tx.id, job.lane.0, job.set, ids(&rows)));
     // The statement reads and inserts as it goes, from the snapshot that it began with.
     let half = rows.len() / 2;
-    server.dice.pause(Span(0, server.plan.read.1 / 2)).await;
+    line.busy().await;
     insert(&mut tx, shadow, &rows[..half]).await?;
-    server.dice.pause(Span(0, server.plan.read.1 / 2)).await;
+    line.busy().await;
     insert(&mut tx, shadow, &rows[half..]).await?;
     let count = rows.len() as u64;
     if let Some(mut note) = job.note {

@@ -82,6 +82,12 @@ impl Tx {
         tx
     }
 
+    /// LOCK TABLES … WRITE: nobody else uses the table until the end.
+    pub async fn lock_table(&mut self, name: Name) -> Result<TableId, Failure> {
+        self.lock(LockId::Name(name), Mode::Exclusive).await?;
+        self.open(name).await
+    }
+
     /// Uses a table by name: holds the name until the end, and finds the table once it has it.
     pub async fn open(&mut self, name: Name) -> Result<TableId, Failure> {
         if !self.names_locked {

@@ -1,8 +1,10 @@
 //! One run of the world: the application, the lives of the process, the end, the checks.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures_util::future::LocalBoxFuture;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -43,6 +45,31 @@ struct World {
     dice: Dice,
     orders: Rc<Orders>,
     began: Instant,
+    lives: Cell<u64>,
+}
+
+/// A task that ends with whatever it watches.
+struct Watch(JoinHandle<()>);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// The numbers of a life, which are added up however it ends.
+struct Tally {
+    server: Rc<Server>,
+    stats: Stats,
+}
+
+impl Drop for Tally {
+    fn drop(&mut self) {
+        self.server.count(|c| {
+            c.overlaps += self.stats.changes_overlapping;
+            c.rows_copied += self.stats.rows_copied_now();
+        });
+    }
 }
 
 /// How one life ended.
@@ -62,7 +89,9 @@ pub async fn simulate(plan: Plan, bugs: Bugs, traced: bool) -> Verdict {
     let server = Server::new(plan.clone(), bugs, dice.fork(), trace.clone());
     let faults = Faults::new(plan.clone(), dice.fork());
     let orders = Rc::new(Orders::default());
-    let world = World { server: server.clone(), faults, dice: dice.fork(), orders, began: Instant::now() };
+    let began = Instant::now();
+    let world =
+        Rc::new(World { server: server.clone(), faults, dice: dice.fork(), orders, began, lives: Cell::new(1) });
     trace.say(|| format!("{plan:?}"));
     world.fill();
     let writers: Vec<JoinHandle<()>> = (0..plan.writers).map(|_| world.hire(dice.fork())).collect();
@@ -108,7 +137,7 @@ impl World {
     fn calm_down(&self) {
         let (orders, after) = (self.orders.clone(), self.server.plan.rush);
         tokio::task::spawn_local(async move {
-            for slower in [4, 20, 100] {
+            for slower in [4, 20, 100, 1000] {
                 tokio::time::sleep(after).await;
                 orders.slower.set(slower);
             }
@@ -116,7 +145,7 @@ impl World {
     }
 
     /// Lives follow one another until the tables are swapped, or can't be.
-    async fn lives(&self) -> Result<bool, String> {
+    async fn lives(self: &Rc<Self>) -> Result<bool, String> {
         sleep_ms(self.dice.skewed(Span(1, 60))).await;
         let mut early = self.server.plan.crashes;
         for _ in 0..MOST_LIVES {
@@ -125,6 +154,8 @@ impl World {
                 Life::Swapped => return Ok(true),
                 Life::Broken(failure) => return Err(failure),
                 Life::Over => self.dice.pause(Span(0, 30)).await,
+                // A frozen process woke and swapped the tables while this one was at work.
+                Life::Refused(_) if self.server.catalog.borrow().swapped() => return Ok(true),
                 Life::Refused(error) if disturb::explains(&self.server, &error) => return Ok(false),
                 Life::Refused(error) => return Err(format!("the run was refused: {error}")),
             }
@@ -136,14 +167,14 @@ impl World {
     }
 
     /// One life of the process, which may end early.
-    async fn life(&self, early: &mut u64) -> Life {
-        let ends_early = *early > 0 && self.faults.on();
+    async fn life(self: &Rc<Self>, early: &mut u64) -> Life {
+        let plan = &self.server.plan;
         let mut timed = None;
         let mut stop = None;
         self.faults.crash_after(None);
-        if ends_early {
+        if *early > 0 && self.faults.on() {
             *early -= 1;
-            if self.dice.chance(self.server.plan.stop_pm) {
+            if self.dice.chance(plan.stop_pm) {
                 stop = Some(self.dice.skewed(Span(1, 600)));
             } else if self.dice.chance(300) {
                 timed = Some(self.dice.skewed(Span(1, 600)));
@@ -153,15 +184,12 @@ impl World {
         }
         let control = Control::new(None);
         let stopping = async {
-            match stop {
-                Some(ms) => {
-                    sleep_ms(ms).await;
-                    self.server.count(|c| c.stops += 1);
-                    control.ask_to_stop();
-                    std::future::pending::<()>().await
-                }
-                None => std::future::pending().await,
+            if let Some(ms) = stop {
+                sleep_ms(ms).await;
+                self.server.count(|c| c.stops += 1);
+                control.ask_to_stop();
             }
+            std::future::pending::<()>().await
         };
         let dying = async {
             match timed {
@@ -169,27 +197,39 @@ impl World {
                 None => self.faults.crash.notified().await,
             }
         };
-        let mut stats = Stats::new();
-        let life = tokio::select! {
+        let number = self.lives.replace(self.lives.get() + 1);
+        let mut work: LocalBoxFuture<'static, Life> = Box::pin(self.clone().work(number, control.clone()));
+        tokio::select! {
             biased;
             () = dying => {
                 self.server.count(|c| c.crashes += 1);
                 self.server.trace.say(|| "CRASH".to_owned());
+                if self.dice.chance(plan.freeze_pm) {
+                    self.freeze(work);
+                }
                 Life::Over
             }
             () = stopping => Life::Over,
-            ended = self.work(&control, &mut stats) => ended,
-        };
-        self.server.count(|c| {
-            c.overlaps += stats.changes_overlapping;
-            c.rows_copied += stats.rows_copied_now();
-        });
-        life
+            ended = &mut work => ended,
+        }
     }
 
-    async fn work(&self, control: &Control, stats: &mut Stats) -> Life {
-        let ended = self.run(control, stats).await;
-        self.server.trace.say(|| format!("the life ended: {ended:?}"));
+    /// The process did not die, it only stood still; it wakes while its successor is at work, and goes on
+    /// for a while until it notices.
+    fn freeze(&self, work: LocalBoxFuture<'static, Life>) {
+        let (server, dice) = (self.server.clone(), self.dice.fork());
+        server.count(|c| c.frozen += 1);
+        tokio::task::spawn_local(async move {
+            dice.pause(Span(5, 200)).await;
+            server.trace.say(|| "a frozen process wakes".to_owned());
+            let _ = tokio::time::timeout(Duration::from_millis(dice.of(Span(1, 400))), work).await;
+        });
+    }
+
+    async fn work(self: Rc<Self>, number: u64, control: Control) -> Life {
+        let mut stats = Tally { server: self.server.clone(), stats: Stats::new() };
+        let ended = self.run(number, &control, &mut stats.stats).await;
+        self.server.trace.say(|| format!("life {number} ended: {ended:?}"));
         match ended {
             Ok(Some(Outcome::Swapped(_)) | None) => Life::Swapped,
             Ok(Some(Outcome::Ready)) => Life::Broken("ready, without having been asked to wait".into()),
@@ -200,26 +240,23 @@ impl World {
         }
     }
 
-    async fn run(&self, control: &Control, stats: &mut Stats) -> Result<Option<Outcome>> {
-        let Some(Opened { source, feed, mirror, start }) = open(&self.server, &self.faults).await? else {
+    async fn run(&self, number: u64, control: &Control, stats: &mut Stats) -> Result<Option<Outcome>> {
+        let Some(Opened { source, feed, mirror, start }) = open(&self.server, &self.faults, number).await? else {
             return Ok(None);
         };
         let max_load = vec![Limit { name: GAUGE.to_owned(), at: LOADED }];
         let max_load = if self.server.plan.loaded_pm > 0 { max_load } else { Vec::new() };
         let mut throttle = Throttle::new(ThrottleSettings { max_load, ..ThrottleSettings::default() });
-        let watch = self.watch_pending(stats);
+        let _watch = self.watch_pending(stats);
         let settings = &self.server.plan.settings;
-        let outcome =
-            pipeline::run(&source, feed, &mirror, start, settings, control, &mut throttle, stats).await.map(Some);
-        watch.abort();
-        outcome
+        pipeline::run(&source, feed, &mirror, start, settings, control, &mut throttle, stats).await.map(Some)
     }
 
     /// What waits in the books stays within its limit, but for one delivery.
-    fn watch_pending(&self, stats: &Stats) -> JoinHandle<()> {
+    fn watch_pending(&self, stats: &Stats) -> Watch {
         let mut snapshots = stats.watch();
         let server = self.server.clone();
-        tokio::task::spawn_local(async move {
+        Watch(tokio::task::spawn_local(async move {
             let plan = &server.plan;
             let cost = if plan.order == crate::model::KeyOrder::Unknown { 141 } else { 140 };
             let limit = plan.settings.pending_limit_bytes as u64 / cost;
@@ -232,7 +269,7 @@ impl World {
                     server.violated(format!("{pending} keys are pending, the limit is {limit}"));
                 }
             }
-        })
+        }))
     }
 
     /// The application goes on for a while on whatever table it has, and ends; then all is compared.

@@ -75,7 +75,8 @@ impl Writer {
     /// Waits for the table's name; osc may make it wait for no longer than was promised.
     async fn open(&self, tx: &mut Tx) -> Result<TableId, Failure> {
         let began = Instant::now();
-        let table = tx.open(Name::Original).await?;
+        let whole = self.dice.chance(self.plan().lock_table_pm);
+        let table = if whole { tx.lock_table(Name::Original).await? } else { tx.open(Name::Original).await? };
         if began.elapsed() > Duration::ZERO {
             self.server.count(|c| c.waited_at_fence += 1);
         }

@@ -48,6 +48,18 @@ impl GtidSet {
         self.add(uuid, number, number.saturating_add(1));
     }
 
+    /// Whether this set has no gap beyond `base`: of each server's transactions, all up to the newest that is
+    /// in this set and not in `base`.
+    pub fn follows(&self, base: &GtidSet) -> bool {
+        self.of.iter().all(|(uuid, intervals)| {
+            let next = base.of.get(uuid).and_then(|known| known.last()).map_or(1, |last| last.1);
+            match intervals.last() {
+                Some((start, end)) if *end > next => *start <= next,
+                _ => true,
+            }
+        })
+    }
+
     fn add(&mut self, uuid: Uuid, start: u64, end: u64) {
         let intervals = self.of.entry(uuid).or_default();
         // Nearly always the number after the last one.
@@ -146,6 +158,20 @@ mod tests {
         }
         s.insert(parse_uuid(B).unwrap(), 1);
         assert_eq!(s.to_string(), format!("{A}:1-9:11:20,{B}:1"));
+    }
+
+    #[test]
+    fn a_gap_beyond_the_base_is_seen() {
+        let follows = |this: &str, base: &str| set(this).follows(&set(base));
+        for (this, base) in [("1-5", "1-5"), ("1-9", "1-5"), ("1-3:5-9", "1-3:5-6"), ("1-3:5-6", "1-3:5-6")] {
+            assert!(follows(&format!("{A}:{this}"), &format!("{A}:{base}")), "{this} {base}");
+        }
+        for (this, base) in [("1-5:7", "1-5"), ("1-6:8-9", "1-5"), ("1-3:5-9", "1-3")] {
+            assert!(!follows(&format!("{A}:{this}"), &format!("{A}:{base}")), "{this} {base}");
+        }
+        // Another server's, which the base knows nothing of.
+        assert!(follows(&format!("{A}:1-5,{B}:1-2"), &format!("{A}:1-5")));
+        assert!(!follows(&format!("{A}:1-5,{B}:2"), &format!("{A}:1-5")));
     }
 
     #[test]

@@ -16,6 +16,7 @@ use super::position::Spot;
 use super::{Batch, Options, Shared};
 use crate::engine::mysql::connect::Address;
 use crate::engine::mysql::decode::Decoder;
+use crate::engine::mysql::failover;
 use crate::engine::mysql::session::{Session, code, sort};
 use crate::error::{Error, Kind, Result};
 
@@ -271,9 +272,7 @@ async fn stopped(shared: &Shared) {
 async fn open(address: &Address, from: &Spot, server_id: u32, heartbeat: Duration) -> Result<(BinlogStream, String)> {
     let mut session = Session::open(address).await?;
     let server = session.identity().await?;
-    if server != from.server {
-        same_history(&mut session, from, &server).await?;
-    }
+    failover::prove(&mut session, from, &server).await?;
     // A slow reader makes the server wait in its write; heartbeats tell a quiet server from a dead one.
     let heartbeat = heartbeat.as_nanos();
     let sets = format!(
@@ -288,21 +287,6 @@ async fn open(address: &Address, from: &Spot, server_id: u32, heartbeat: Duratio
     };
     let stream = session.into_conn().get_binlog_stream(request).await.map_err(sort)?;
     Ok((stream, server))
-}
-
-/// Another server answers now. Files and offsets mean nothing there; a set of GTIDs does, if the
-/// server has all that it says.
-async fn same_history(session: &mut Session, from: &Spot, server: &str) -> Result<()> {
-    let lost = |why: &str| {
-        Error::definite(format!("Another server answers now ({server} instead of {}), and {why}.", from.server))
-            .table("The table was not swapped and is as the application left it.")
-            .todo("Start the change again from the beginning on this server.")
-    };
-    let Some(set) = &from.gtid else {
-        return Err(lost("without GTIDs its binlog can't be compared with the old one's"));
-    };
-    let has: Option<u8> = session.first(&format!("SELECT GTID_SUBSET('{set}', @@GLOBAL.gtid_executed)")).await?;
-    if has == Some(1) { Ok(()) } else { Err(lost("it lacks transactions that the old one had")) }
 }
 
 /// Whether another connection may do better.
@@ -322,13 +306,13 @@ fn no_binlog(error: Error) -> Error {
     let (what, todo) = if gone {
         (
             "The server no longer has the binlog from where osc has to go on.".to_string(),
-            "Start the change again from the beginning, and let the server keep its binlog for longer than the change \
-             takes (binlog_expire_logs_seconds).",
+            "Remove the run with `osc cleanup`, then run the command again: it begins anew. Let the server keep its \
+             binlog for longer than the change takes (binlog_expire_logs_seconds).",
         )
     } else {
         (
             format!("The server can't send its binlog from where osc has to go on: {}", error.what()),
-            "Start the change again from the beginning.",
+            "Remove the run with `osc cleanup`, then run the command again: it begins anew.",
         )
     };
     Error::definite(what)

@@ -9,7 +9,9 @@
 //!   that holds the gap then waits for AUTO-INC.
 //!
 //! So the first are done one at a time, and a key update of that kind never while another statement
-//! may hold AUTO-INC. Nobody waits for a turn but inserts, and those for one statement at most.
+//! may hold AUTO-INC. Nobody waits for a turn but inserts, and those for one statement at most, and never
+//! in a transaction that has changed a row already: whom it would wait for may wait, behind a LOCK TABLES,
+//! for the end of that transaction.
 
 use std::sync::Arc;
 
@@ -54,11 +56,23 @@ impl Courtesy {
         let shared = Arc::clone(&self.auto_increment).read_owned().await;
         Permit { _shared: Some(shared), ..Permit::default() }
     }
+
+    /// The same at once, or not at all.
+    fn try_generate(&self) -> Option<Permit> {
+        let shared = Arc::clone(&self.auto_increment).try_read_owned().ok()?;
+        Some(Permit { _shared: Some(shared), ..Permit::default() })
+    }
+}
+
+/// Whether a statement may take AUTO-INC.
+fn generates(kind: Kind) -> bool {
+    matches!(kind, Kind::Insert | Kind::InsertExplicit | Kind::Upsert | Kind::Replace | Kind::UpdateKey)
 }
 
 impl Lane {
-    /// Plans a statement and waits until it may be sent. Keep the permit until the answer is there.
-    pub async fn planned(&mut self, dml: Dml, draft: &Draft) -> (Planned, Permit) {
+    /// Plans a statement and waits until it may be sent. Keep the permit until the answer is there. Within a
+    /// transaction that has changed something it never waits: another statement takes its place, or none.
+    pub async fn planned(&mut self, dml: Dml, draft: &Draft) -> Option<(Planned, Permit)> {
         let shared = Arc::clone(&self.shared);
         let (dml, permit) = match dml {
             Dml::UpdateKey => match shared.courtesy.move_key() {
@@ -68,14 +82,20 @@ impl Lane {
             other => (other, None),
         };
         let planned = self.planner(draft).plan(dml);
-        let permit = match (permit, planned.kind) {
-            (Some(permit), _) => permit,
-            (None, Kind::Insert | Kind::InsertExplicit | Kind::Upsert | Kind::Replace | Kind::UpdateKey) => {
-                shared.courtesy.generate().await
-            }
-            (None, _) => Permit::default(),
-        };
-        (planned, permit)
+        if let Some(permit) = permit {
+            return Some((planned, permit));
+        }
+        if !generates(planned.kind) {
+            return Some((planned, Permit::default()));
+        }
+        if draft.changes().is_empty() {
+            return Some((planned, shared.courtesy.generate().await));
+        }
+        if let Some(permit) = shared.courtesy.try_generate() {
+            return Some((planned, permit));
+        }
+        let instead = self.planner(draft).plan(Dml::Update);
+        (!generates(instead.kind)).then(|| (instead, Permit::default()))
     }
 }
 
@@ -93,7 +113,8 @@ mod tests {
         drop((insert, swap));
         let moving = courtesy.move_key();
         assert!(moving.is_some() && courtesy.reuse().is_none());
+        assert!(courtesy.try_generate().is_none());
         drop(moving);
-        assert!(courtesy.reuse().is_some());
+        assert!(courtesy.reuse().is_some() && courtesy.try_generate().is_some());
     }
 }

@@ -88,7 +88,7 @@ impl Lane {
     pub async fn steps(&mut self, count: u32, draft: &mut Draft) -> bool {
         for _ in 0..count {
             let dml = STEPS[self.rng.random_range(0..STEPS.len())];
-            let (planned, _permit) = self.planned(dml, draft).await;
+            let Some((planned, _permit)) = self.planned(dml, draft).await else { continue };
             if !self.step(&planned, draft).await {
                 return false;
             }

@@ -12,7 +12,7 @@ impl Lane {
     }
 
     pub async fn write(&mut self, dml: Dml) {
-        let (planned, _permit) = self.planned(dml, &Draft::default()).await;
+        let Some((planned, _permit)) = self.planned(dml, &Draft::default()).await else { return };
         match self.execute(planned.kind, planned.sql, planned.args.clone()).await {
             Answer::Done(done) => {
                 let mut draft = Draft::default();

@@ -70,7 +70,7 @@ impl Lane {
         let mut draft = Draft::default();
         for _ in 0..self.rng.random_range(1..=4) {
             let dml = STEPS[self.rng.random_range(0..STEPS.len())];
-            let (planned, _permit) = self.planned(dml, &draft).await;
+            let Some((planned, _permit)) = self.planned(dml, &draft).await else { continue };
             let answer = self.execute(planned.kind, planned.sql, planned.args.clone()).await;
             let went_well = match answer {
                 Answer::Done(done) => {
