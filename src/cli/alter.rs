@@ -24,7 +24,19 @@ use crate::pipeline::{self, Outcome, Settings};
 use crate::plan::Plan;
 
 pub fn run(request: AlterRequest) -> Result<()> {
-    runtime::block_on(alter(request))
+    runtime::block_on(alter(request)).map_err(broken_off)
+}
+
+/// A connection that broke before the run began, or after its end: nothing but the same command is needed.
+fn broken_off(error: Error) -> Error {
+    if !matches!(error.kind(), Kind::Stopped | Kind::Transient) || error.what_to_do().is_some() {
+        return error;
+    }
+    let todo = "When the server answers, run the same command again: it finds out what was done and goes on.";
+    match error.table_state() {
+        Some(_) => error.todo(todo),
+        None => error.table("No row is lost; nobody waits for this process.").todo(todo),
+    }
 }
 
 async fn alter(request: AlterRequest) -> Result<()> {

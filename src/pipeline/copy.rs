@@ -87,10 +87,11 @@ impl Copy {
         self.found.push_back(Range { after, upto });
     }
 
-    /// The next range to copy, if there is one and a lane for it. As many committed ranges may lie beyond
-    /// the frontier as there are lanes: a resume copies those again, so one chunk a lane at most.
+    /// The next range to copy, if there is one and a lane for it. A resume copies again what is committed
+    /// beyond the frontier. That can be every range begun there but the first, so of these there are no
+    /// more than lanes: one chunk a lane at most.
     pub fn begin(&mut self) -> Option<Job> {
-        if self.found.is_empty() || self.ahead.len() >= self.notes.len() {
+        if self.found.is_empty() || self.begun - self.passed > self.notes.len() as u64 {
             return None;
         }
         let lane = self.idle.pop()?;

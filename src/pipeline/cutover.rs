@@ -24,7 +24,7 @@ use crate::error::{Error, Kind, Result};
 use crate::model::Token;
 
 /// The longest pause between two attempts.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 enum State<F> {
     Idle,

@@ -21,7 +21,9 @@
 //! A delivery during a sync of the same key makes a new entry, so a sync's end never erases it.
 //!
 //! For the stored position (I4) each entry keeps its **first** unsynced delivery; [`Pending::oldest`]
-//! is the least of them over everything that waits, is held, or is in flight.
+//! is the least of them over everything that waits, is held, or is in flight. The last delivery would do
+//! as well, since that change stands behind the stored place and would be met again; but only as long as
+//! no feed ever repeats a change from before a mark that it delivered. The first does not lean on that.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
@@ -40,7 +42,6 @@ struct Book {
     spans: HashMap<Key, Span>,
     by_last: BTreeMap<Seq, Key>,
     firsts: BTreeSet<Seq>,
-    planted: Planted,
 }
 
 impl Book {
@@ -50,9 +51,6 @@ impl Book {
             self.firsts.remove(&known.first);
             self.by_last.remove(&known.last);
             known.first = known.first.min(span.first);
-            if self.planted.is(Planted::PlaceByLast) {
-                known.first = span.first;
-            }
             known.last = known.last.max(span.last);
             self.firsts.insert(known.first);
             self.by_last.insert(known.last, key);
@@ -157,7 +155,6 @@ impl Pending {
     /// With a rule left out, for tests.
     pub fn with(mut self, planted: Planted) -> Self {
         self.planted = planted;
-        self.waiting.planted = planted;
         self
     }
 
@@ -176,10 +173,12 @@ impl Pending {
             (Reach::Upto(reach), _) if self.planted.is(Planted::CompareUncomparable) => key > *reach,
             _ => false,
         };
-        if covered {
+        let flying = self.planted.is(Planted::FlyingCovers) && self.flying_keys.contains(&key);
+        if covered || flying {
             return false;
         }
         if self.order == KeyOrder::Bytes
+            && !self.planted.is(Planted::OverlapRange)
             && let Some(range) = self.started.iter_mut().find(|s| s.range.contains(&key))
         {
             if !self.planted.is(Planted::DropHeld) {
@@ -224,7 +223,8 @@ impl Pending {
 
     /// Takes keys to sync, at most so many and so many bytes of them; none when no key may be synced now.
     pub fn take(&mut self, keys: usize, bytes: usize) -> Option<Batch> {
-        if self.order == KeyOrder::Unknown && !self.flying.is_empty() {
+        let parallel = self.planted.is(Planted::ParallelUncomparable);
+        if self.order == KeyOrder::Unknown && !self.flying.is_empty() && !parallel {
             return None;
         }
         let barrier = match self.order {
@@ -241,7 +241,7 @@ impl Pending {
             {
                 break;
             }
-            if !self.flying_keys.contains(key) {
+            if !self.flying_keys.contains(key) || self.planted.is(Planted::OverlapKeys) {
                 size += key.as_bytes().len();
                 chosen.push(key.clone());
             }

@@ -8,6 +8,8 @@
 pub enum Planted {
     #[default]
     Nothing,
+    /// The first range reads before a first mark came back.
+    NoGate,
     /// A key of a range in flight is dropped, as if that range would still read it.
     DropHeld,
     /// The keys that a range held are dropped when it has committed.
@@ -16,6 +18,14 @@ pub enum Planted {
     CompareUncomparable,
     /// Keys that can't be compared don't wait for the ranges in flight.
     NoBarrier,
+    /// Several batches of keys that can't be compared are in flight.
+    ParallelUncomparable,
+    /// A key is synced while an earlier sync of it is in flight.
+    OverlapKeys,
+    /// A key is synced while the range that holds it is in flight.
+    OverlapRange,
+    /// A delivery of a key that is in flight counts as covered by that sync.
+    FlyingCovers,
     /// The end of a sync erases a newer delivery of its keys.
     ForgetNewer,
     /// The latest place may be stored, whatever waits.
@@ -24,8 +34,6 @@ pub enum Planted {
     PlaceWithoutFlying,
     /// Keys that a range holds don't hold the place back.
     PlaceWithoutHeld,
-    /// A key holds the place back by its last delivery instead of its first.
-    PlaceByLast,
     /// The frontier moves over ranges that are still in flight.
     FrontierOverGap,
     /// A lane's note has only its newest range.
@@ -48,15 +56,19 @@ pub enum Planted {
 
 impl Planted {
     pub const ALL: &'static [Planted] = &[
+        Planted::NoGate,
         Planted::DropHeld,
         Planted::ForgetHeld,
         Planted::CompareUncomparable,
         Planted::NoBarrier,
+        Planted::ParallelUncomparable,
+        Planted::OverlapKeys,
+        Planted::OverlapRange,
+        Planted::FlyingCovers,
         Planted::ForgetNewer,
         Planted::PlaceAsDelivered,
         Planted::PlaceWithoutFlying,
         Planted::PlaceWithoutHeld,
-        Planted::PlaceByLast,
         Planted::FrontierOverGap,
         Planted::NoteOnlyNewest,
         Planted::NotesForgetEarly,

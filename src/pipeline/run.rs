@@ -122,8 +122,9 @@ pub(super) struct Run<'a, S: Source, M: Mirror> {
     store_due: Instant,
     pressing: bool,
     pressure_due: Instant,
-    /// A new run reads nothing before its first mark came back: a change that was committed but not
-    /// yet visible when the stream began would be in neither.
+    /// As long as nothing was copied nothing is read before a first mark came back: a change that was
+    /// committed but not yet visible when the stream began would be in neither. A run of which something
+    /// is copied has met its first mark in an earlier life.
     gate: bool,
     pub(super) held: Option<String>,
     /// What holds the copy and the comparison alone.
@@ -152,8 +153,8 @@ pub async fn run<S: Source, F: Feed, M: Mirror>(
     throttle: &mut Throttle,
     stats: &mut Stats,
 ) -> Result<Outcome> {
-    let gate = start.resume.is_none();
     let before = start.resume.unwrap_or_else(|| Checkpoint::new(start.position));
+    let gate = before.frontier.is_none() && !before.copied && !settings.planted.is(Planted::NoGate);
     let now = Instant::now();
     let mut run = Run {
         source,

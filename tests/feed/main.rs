@@ -3,6 +3,9 @@
 mod changes;
 mod connection;
 mod disturb;
+#[allow(dead_code)]
+#[path = "../support/proxy.rs"]
+mod network;
 mod proxy;
 mod settled;
 mod signin;

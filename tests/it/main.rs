@@ -12,6 +12,9 @@ mod end_to_end;
 mod harness;
 mod matrix;
 mod memory;
+#[allow(dead_code)]
+#[path = "../support/proxy.rs"]
+mod network;
 mod plan;
 mod preflight;
 mod resume;

@@ -10,8 +10,10 @@
 //! so the copy begins only when those have ended.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use rand::Rng;
+use tokio::time::Instant;
 
 use super::alter::{Alter, Dialect};
 use super::binlog::position::{Spot, describe};
@@ -41,6 +43,10 @@ use crate::plan::Plan;
 /// What one chunk's transaction may write: its rows go into the binlog in one piece, and the application's
 /// commits wait for that piece.
 const CHUNK_BYTES: u64 = 8 << 20;
+
+/// For how long tidying up after the swap is tried, and from one try to the next.
+const TIDYING: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Which change, where.
 #[derive(Debug, Clone)]
@@ -336,6 +342,20 @@ impl Finish {
     /// After the swap: removes the run's own tables, and the old one if asked to.
     pub async fn swapped(&self, drop_old: bool) -> Result<()> {
         failpoint::hit("before-tidy", &[]).await;
+        let until = Instant::now() + TIDYING;
+        loop {
+            match self.tidied(drop_old).await {
+                Err(error) if error.kind().retry() && Instant::now() < until => {
+                    tracing::info!(%error, "tidying up after the swap is tried again");
+                    tokio::time::sleep(PAUSE).await;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// Every statement may be said again.
+    async fn tidied(&self, drop_old: bool) -> Result<()> {
         let mut session = Session::open(&self.address).await?;
         if drop_old {
             session.exec_long(&format!("DROP TABLE IF EXISTS {}", self.names.old)).await?;

@@ -55,7 +55,7 @@ pub async fn announce(session: &mut Session, names: &Names) -> Result<()> {
 
 /// Takes the announcement back: no shadow is there any more.
 pub async fn retract(session: &mut Session, names: &Names) -> Result<()> {
-    session.exec(&format!("DROP TABLE IF EXISTS {}, {}", names.marks, names.state)).await.map(drop)
+    session.exec(&format!("DROP TABLE IF EXISTS {}", names.state)).await.map(drop)
 }
 
 /// Creates the marks' table and writes the run's record, which comes last.
@@ -142,12 +142,17 @@ pub async fn raise(session: &mut Session, state: &Table, life: u64) -> Result<u6
     let epoch = bump(session, state).await?;
     if get(session, state, LIFE).await? != Some(life.to_string()) {
         session.exec("ROLLBACK").await?;
-        return Err(Error::stopped("Another osc process went on with this run.")
-            .table("The table is unchanged by this process.")
-            .todo("Look at the other process; one run of a table is enough."));
+        return Err(taken_over());
     }
     session.exec("COMMIT").await?;
     Ok(epoch)
+}
+
+/// What ends a process whose life is over.
+pub fn taken_over() -> Error {
+    Error::stopped("Another osc process went on with this run.")
+        .table("The table is unchanged by this process.")
+        .todo("Look at the other process; one run of a table is enough.")
 }
 
 /// Whose life it is now.

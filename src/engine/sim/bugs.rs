@@ -3,11 +3,15 @@
 //! Each is one rule left out of the engine's part. A test demands that each is found; a rule whose
 //! absence nobody notices is either needless or not simulated.
 
+use std::cell::Cell;
+
 /// A rule that is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bug {
     /// Keys are delivered as they come.
     NoSettling,
+    /// A key that no range has reached is dropped as it comes, before it is settled.
+    DropUnsettled,
     /// A mark settles when it comes out of the stream, without its commit having returned.
     SettledWhenSeen,
     /// A mark settles what was received when its commit returned, not what was when it was sent.
@@ -52,6 +56,8 @@ pub enum Bug {
     NotesKept,
     /// The last range ends at the last key that was there when it was found.
     LastRangeClosed,
+    /// The copy only inserts what is not there.
+    CopyOnlyInserts,
     /// A unique conflict is skipped, as INSERT IGNORE does.
     IgnoreConflicts,
     /// A row that stands in the way of a unique value is deleted without another look at it.
@@ -81,6 +87,7 @@ use Bug::*;
 impl Bug {
     pub const ALL: &[Bug] = &[
         NoSettling,
+        DropUnsettled,
         SettledWhenSeen,
         SettledWhenReturned,
         BinlogOrderOff,
@@ -103,6 +110,7 @@ impl Bug {
         NoteBeforeData,
         NotesKept,
         LastRangeClosed,
+        CopyOnlyInserts,
         IgnoreConflicts,
         DisplaceByKey,
         SkipUnfit,
@@ -115,6 +123,15 @@ impl Bug {
         NoSentry,
         ResumeForgets,
     ];
+}
+
+/// What only planted bugs look at, in one life.
+#[derive(Debug, Default)]
+pub struct Peek {
+    /// The last key there was when the last range was found.
+    pub last_key: Cell<Option<u32>>,
+    /// The last key of the ranges that were begun.
+    pub reach: Cell<Option<u32>>,
 }
 
 /// A set of them.

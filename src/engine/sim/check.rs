@@ -7,6 +7,7 @@ use super::keys::decode;
 use super::ledger::{Difference, differences};
 use super::server::Server;
 use super::table::Name;
+use crate::model::Key;
 
 /// More differing rows than this are not listed.
 const SHOWN: usize = 6;
@@ -42,6 +43,23 @@ impl Server {
             self.violated(format!(
                 "the stored place {place:?} is ahead of the data: row {id} differs and would not be met again"
             ));
+        }
+    }
+
+    /// A life that begins now would copy at most one committed chunk a lane again.
+    pub fn check_copied_twice(&self) {
+        let store = self.store.borrow();
+        let Some(checkpoint) = store.folded() else { return };
+        let number = |key: &Key| decode(self.plan.order, key).ok();
+        let frontier = checkpoint.frontier.as_ref().and_then(number);
+        let again = store
+            .committed
+            .iter()
+            .filter(|range| !checkpoint.copied && range.upto.as_ref().is_none_or(|upto| number(upto) > frontier));
+        let (again, lanes) = (again.count(), usize::from(self.plan.settings.copiers));
+        self.count(|c| c.copied_twice += again as u64);
+        if again > lanes {
+            self.violated(format!("{again} committed chunks would be copied again, with {lanes} lanes"));
         }
     }
 

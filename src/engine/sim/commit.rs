@@ -23,6 +23,11 @@ impl Server {
     /// Writes the transaction to the stream and waits until it is visible.
     pub async fn commit(&self, what: What, parts: Parts) {
         self.dice.pause(self.plan.flush).await;
+        if self.plan.apart && parts.origin == Origin::Osc && !matches!(what, What::Mark { .. }) {
+            self.dice.pause(self.plan.commit).await;
+            self.show(parts);
+            return;
+        }
         let stalled = self.dice.chance(self.plan.stall_pm);
         let delay = self.dice.of(if stalled { self.plan.stall } else { self.plan.commit });
         let mut at = Instant::now() + Duration::from_millis(delay);
@@ -45,8 +50,9 @@ impl Server {
         } else {
             self.dice.pause(Span(0, 0)).await;
         }
-        while let Some(commit) = self.next_visible(entry) {
-            self.show(commit);
+        while let Some(Committing { entry, parts, .. }) = self.next_visible(entry) {
+            self.trace.say(|| format!("visible {entry}"));
+            self.show(parts);
         }
     }
 
@@ -59,9 +65,7 @@ impl Server {
         committing.remove(first)
     }
 
-    fn show(&self, commit: Committing) {
-        let Committing { entry, parts, .. } = commit;
-        self.trace.say(|| format!("visible {entry}"));
+    fn show(&self, parts: Parts) {
         self.catalog.borrow_mut().apply(&parts.writes);
         if parts.origin == Origin::Application {
             self.ledger.borrow_mut().committed(parts.id, &parts.writes);

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::binlog::{Image, Place, What};
-use super::bugs::Bug;
+use super::bugs::{Bug, Peek};
 use super::dice::Span;
 use super::faults::Faults;
 use super::keys::encode;
@@ -49,7 +49,14 @@ pub struct SimFeed {
 }
 
 impl SimFeed {
-    pub fn new(server: Rc<Server>, faults: Rc<Faults>, inbox: Rc<Inbox>, start: Place, life: u64) -> Self {
+    pub fn new(
+        server: Rc<Server>,
+        faults: Rc<Faults>,
+        inbox: Rc<Inbox>,
+        start: Place,
+        life: u64,
+        peek: Rc<Peek>,
+    ) -> Self {
         let reader = Reader {
             server: server.clone(),
             faults: faults.clone(),
@@ -58,6 +65,7 @@ impl SimFeed {
             at: Place::start_of(start.boundary()),
             life,
             reconnects: 0,
+            peek,
         };
         SimFeed { server, faults, inbox, reader: tokio::task::spawn_local(reader.read()) }
     }
@@ -86,7 +94,9 @@ impl Feed for SimFeed {
                 self.inbox.room.notify_one();
                 self.server.trace.say(|| format!("delivered {event:?}"));
                 if let Event::Keys(keys) = &event {
-                    self.server.count(|c| c.changes += keys.len() as u64);
+                    let delivered = keys.len() as u64;
+                    self.server.count(|c| c.changes += delivered);
+                    self.server.largest_delivery.set(self.server.largest_delivery.get().max(delivered));
                 }
                 return Ok(event);
             }
@@ -113,6 +123,7 @@ struct Reader {
     at: Place,
     life: u64,
     reconnects: u64,
+    peek: Rc<Peek>,
 }
 
 /// In one life; a stream that is lost all the time would never get on.
@@ -168,7 +179,11 @@ impl Reader {
             What::Rows(rows) => {
                 let upto = rows.len().min(begin.row + most as usize);
                 let part = &rows[begin.row.min(upto)..upto];
-                (Piece::Keys(names(order, part)), part.len() as u64, upto == rows.len())
+                let keys = match server.bugs.has(Bug::DropUnsettled) && order == KeyOrder::Bytes {
+                    true => part.iter().filter(|i| Some(i.id) <= self.peek.reach.get()).copied().collect(),
+                    false => part.to_vec(),
+                };
+                (Piece::Keys(names(order, &keys)), part.len() as u64, upto == rows.len())
             }
             What::Prepare { xid, rows } => (Piece::Prepare(*xid, names(order, rows)), rows.len() as u64, true),
             What::End { xid, commit } => (Piece::End(*xid, *commit), 1, true),

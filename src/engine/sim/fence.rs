@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::bugs::Bug;
 use super::dice::sleep_ms;
-use super::faults::Faults;
+use super::faults::{Faults, Moment};
 use super::feed::Inbox;
 use super::keys::Set;
 use super::locks::{Holder, LockId, Mode};
@@ -60,6 +60,19 @@ impl Session {
     pub fn kill(&self) {
         self.alive.set(false);
         self.end_if_idle();
+    }
+
+    /// It dies in so many milliseconds, if it is still there.
+    pub fn dies(self: &Rc<Self>, after: u64) {
+        let victim = self.clone();
+        tokio::task::spawn_local(async move {
+            sleep_ms(after).await;
+            if !victim.gone() {
+                victim.server.count(|c| c.fences_lost += 1);
+                victim.server.trace.say(|| format!("fence {} dies", victim.id));
+                victim.kill();
+            }
+        });
     }
 
     pub fn abandon(&self) {
@@ -145,6 +158,7 @@ impl Drop for SimFence {
 pub async fn lock(source: &SimSource, patience: Patience) -> Result<SimFence> {
     let (server, faults) = (source.server.clone(), source.faults.clone());
     server.count(|c| c.fences += 1);
+    faults.moment(Moment::Fence);
     if faults.hiccup() {
         server.count(|c| c.fence_retries += 1);
         return Err(Error::transient("No session for the lock."));
@@ -182,15 +196,7 @@ async fn take(session: Rc<Session>, line: Rc<Line>, patience: Patience, dies: Op
         watchdog.kill();
     });
     if let Some(after) = dies {
-        let victim = session.clone();
-        tokio::task::spawn_local(async move {
-            sleep_ms(after).await;
-            if !victim.gone() {
-                victim.server.count(|c| c.fences_lost += 1);
-                victim.server.trace.say(|| format!("fence {} dies", victim.id));
-                victim.kill();
-            }
-        });
+        session.dies(after);
     }
     line.step().await
 }

@@ -9,9 +9,9 @@ use std::future::Future;
 use std::rc::Rc;
 
 use super::binlog::Image;
-use super::bugs::Bug;
+use super::bugs::{Bug, Peek};
 use super::conflict;
-use super::faults::Faults;
+use super::faults::{Faults, Moment};
 use super::keys::{Set, encode};
 use super::ledger::differences;
 use super::locks::{LockId, Mode};
@@ -31,8 +31,7 @@ pub struct SimMirror {
     life: u64,
     epoch: Cell<u64>,
     lost: Cell<bool>,
-    /// The last key there was when the last range was found (for a planted bug).
-    last_key: Rc<Cell<Option<u32>>>,
+    peek: Rc<Peek>,
 }
 
 /// Notes a lost session unless disarmed, also when the future that holds it is dropped.
@@ -45,11 +44,12 @@ impl Drop for Guard<'_> {
 }
 
 impl SimMirror {
-    pub fn new(server: Rc<Server>, faults: Rc<Faults>, life: u64, epoch: u64, last_key: Rc<Cell<Option<u32>>>) -> Self {
-        SimMirror { server, faults, life, epoch: Cell::new(epoch), lost: Cell::new(false), last_key }
+    pub fn new(server: Rc<Server>, faults: Rc<Faults>, life: u64, epoch: u64, peek: Rc<Peek>) -> Self {
+        SimMirror { server, faults, life, epoch: Cell::new(epoch), lost: Cell::new(false), peek }
     }
 
     async fn raise(&self) -> Result<(), Failure> {
+        self.faults.moment(Moment::Raise);
         let (server, life) = (self.server.clone(), self.life);
         let epoch = call(&self.server, &self.faults, |line| async move {
             line.step().await?;
@@ -98,11 +98,13 @@ impl SimMirror {
 
 impl Mirror for SimMirror {
     async fn sync(&self, lane: Lane, rows: Rows<'_>, note: Option<&LaneNote>) -> Result<Synced> {
+        self.faults.moment(if note.is_some() { Moment::Chunk } else { Moment::Batch });
         let mut set = Set::decode(self.server.plan.order, rows)?;
-        if let Set::Range { upto: upto @ None, .. } = &mut set
-            && self.server.bugs.has(Bug::LastRangeClosed)
-        {
-            *upto = self.last_key.get();
+        if let Set::Range { upto, .. } = &mut set {
+            self.peek.reach.set(self.peek.reach.get().max(Some(upto.unwrap_or(u32::MAX))));
+            if self.server.bugs.has(Bug::LastRangeClosed) {
+                *upto = upto.or(self.peek.last_key.get());
+            }
         }
         let first = self.write(lane, &set, note, &[]).await;
         let Err(Failure::Duplicate { .. }) = first else { return first.map_err(Error::from) };
@@ -143,6 +145,7 @@ impl Mirror for SimMirror {
     }
 
     async fn store(&self, checkpoint: &Checkpoint) -> Result<()> {
+        self.faults.moment(Moment::Store);
         let (server, checkpoint) = (self.server.clone(), Box::new(checkpoint.clone()));
         let stored = self.transaction(|line, epoch| async move {
             let mut tx = Tx::begin(&server, Origin::Osc);

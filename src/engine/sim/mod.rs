@@ -11,7 +11,7 @@
 //! | `state` | osc's rows on the server: epoch, checkpoint, notes |
 //! | `feed`, `settle`, `source`, `mirror`, `sync`, `conflict`, `fence`, `swap`, `open` | the engine |
 //! | `writer`, `disturb`, `ledger` | the application, and what it was told |
-//! | `world`, `check`, `report`, `trace` | a run from its beginning to the comparison at its end |
+//! | `world`, `check`, `report`, `trace`, `shrink` | a run from its beginning to the comparison at its end |
 //! | `bugs` | rules that can be left out, to see that it is noticed |
 //!
 //! The engine's part follows `engine::mysql` step by step, so a rule that is wrong there is wrong here.
@@ -39,6 +39,7 @@ pub mod report;
 mod server;
 mod session;
 mod settle;
+pub mod shrink;
 mod source;
 mod state;
 mod swap;
@@ -51,5 +52,5 @@ mod writer;
 
 pub use bugs::{Bug, Bugs};
 pub use plan::Plan;
-pub use report::Counts;
+pub use report::{Counts, below_minimum};
 pub use world::{Verdict, simulate};

@@ -5,14 +5,14 @@
 //! life's place over, or begins anew: a fresh shadow, a place in the stream, and then the wait for
 //! every transaction that was prepared before that place.
 
-use std::cell::Cell;
 use std::rc::Rc;
 
 use super::binlog::Place;
-use super::bugs::Bug;
+use super::bugs::{Bug, Peek};
 use super::dice::sleep_ms;
-use super::faults::Faults;
+use super::faults::{Faults, Moment};
 use super::feed::{Inbox, SimFeed};
+use super::keys::decode;
 use super::mirror::SimMirror;
 use super::server::Server;
 use super::session::{Failure, call};
@@ -69,12 +69,16 @@ pub async fn open(server: &Rc<Server>, faults: &Rc<Faults>, life: u64) -> Result
     // Marks of another life are not this one's.
     let marks = if server.bugs.has(Bug::TokensReused) { 0 } else { life };
     let inbox = Inbox::new(Settle::new(server.bugs, place));
-    let last_key = Rc::new(Cell::new(None));
+    let peek = Rc::new(Peek::default());
     let resume: Option<Checkpoint> = checkpoint;
+    if let Some(checkpoint) = &resume {
+        let frontier = checkpoint.frontier.as_ref().map(|key| decode(server.plan.order, key)).transpose()?;
+        peek.reach.set(if checkpoint.copied { Some(u32::MAX) } else { frontier });
+    }
     Ok(Some(Opened {
-        source: SimSource::new(server.clone(), faults.clone(), inbox.clone(), marks, last_key.clone()),
-        feed: SimFeed::new(server.clone(), faults.clone(), inbox, place, marks),
-        mirror: SimMirror::new(server.clone(), faults.clone(), life, epoch, last_key),
+        source: SimSource::new(server.clone(), faults.clone(), inbox.clone(), marks, peek.clone()),
+        feed: SimFeed::new(server.clone(), faults.clone(), inbox, place, marks, peek.clone()),
+        mirror: SimMirror::new(server.clone(), faults.clone(), life, epoch, peek),
         start: Start { position, resume },
     }))
 }
@@ -82,6 +86,7 @@ pub async fn open(server: &Rc<Server>, faults: &Rc<Faults>, life: u64) -> Result
 /// A new shadow, in place of one that was never begun with. Only for whose life it still is: a process
 /// that stood still until another one had taken the run over would take that one's shadow away.
 async fn begin_anew(server: &Rc<Server>, faults: &Faults, epoch: u64) -> Result<Place> {
+    faults.moment(Moment::Anew);
     let built = again(async || {
         let server = server.clone();
         call(&server.clone(), faults, |line| async move {

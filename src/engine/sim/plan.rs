@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::dice::{Dice, Span};
+use super::faults::Moment;
 use crate::engine::Patience;
 use crate::model::KeyOrder;
 use crate::pipeline::Settings;
@@ -50,6 +51,10 @@ pub struct Plan {
     /// Keys are taken from a few hot ones.
     pub hot_pm: u64,
     pub append_pm: u64,
+    /// Rows are only updated: no key comes or goes.
+    pub fixed: bool,
+    /// Rows that are deleted by the next transaction of who put them in, as in a queue.
+    pub queue_pm: u64,
     pub move_pm: u64,
     pub exchange_pm: u64,
     /// How many rows a large transaction changes.
@@ -66,6 +71,9 @@ pub struct Plan {
     pub stall: Span,
     /// The swap needs a second session (MariaDB).
     pub two_sessions: bool,
+    /// osc's own writes don't stand in the application's stream and keep no order with it, as those on
+    /// another server.
+    pub apart: bool,
 
     /// Between two statements of osc's; in a zombie; from an answer to its arrival.
     pub step: Span,
@@ -73,6 +81,9 @@ pub struct Plan {
     pub reply: Span,
     /// How long a read takes.
     pub read: Span,
+    /// Now and then a statement stands still in its middle, for so long.
+    pub hang_pm: u64,
+    pub hang: Span,
     pub stream: Span,
     pub stream_lag_pm: u64,
     pub stream_lag: Span,
@@ -88,6 +99,8 @@ pub struct Plan {
 
     pub faults_for: Duration,
     pub cut_pm: u64,
+    /// The same for the statements of the swap.
+    pub swap_cut_pm: u64,
     pub cut_after: Span,
     pub reply_pm: u64,
     pub zombie_pm: u64,
@@ -98,8 +111,11 @@ pub struct Plan {
     pub fence_dies_after: Span,
     /// How many lives end early, at the most.
     pub crashes: u64,
-    /// Of these, so many by an orderly stop.
+    /// Of these, so many by an orderly stop, and so many at a certain moment.
     pub stop_pm: u64,
+    pub moment_pm: u64,
+    /// The world's own moment; none: another one for each crash.
+    pub moment: Option<Moment>,
     pub loaded_pm: u64,
 
     pub settings: Settings,
@@ -119,7 +135,7 @@ impl Plan {
         let collated = dice.chance(300);
         let rows = dice.skewed(Span(4, 160)) as u32;
         let disturbance =
-            dice.chance(60).then(|| dice.pick(&[Disturbance::Truncate, Disturbance::Unfit, Disturbance::Duplicate]));
+            dice.chance(90).then(|| dice.pick(&[Disturbance::Truncate, Disturbance::Unfit, Disturbance::Duplicate]));
         let unique = disturbance == Some(Disturbance::Duplicate) || dice.chance(500);
         let faulty = dice.chance(700);
         let fault = |on, span| if faulty { per_mille(&dice, on, span) } else { 0 };
@@ -140,9 +156,11 @@ impl Plan {
             xa_hold: Span(0, dice.skewed(Span(5, 250))),
             xa_detached: dice.chance(500),
             xa_loose: dice.chance(500),
-            freeze_pm: per_mille(&dice, 400, Span(100, 800)),
+            freeze_pm: per_mille(&dice, 500, Span(100, 1000)),
             rollback_pm: per_mille(&dice, 500, Span(20, 200)),
             hot_pm: per_mille(&dice, 500, Span(200, 900)),
+            fixed: dice.chance(150),
+            queue_pm: per_mille(&dice, 400, Span(100, 900)),
             append_pm: per_mille(&dice, 500, Span(20, 300)),
             move_pm: per_mille(&dice, 500, Span(20, 300)),
             exchange_pm: if unique { per_mille(&dice, 800, Span(50, 500)) } else { 0 },
@@ -156,10 +174,13 @@ impl Plan {
             stall_pm: per_mille(&dice, 500, Span(5, 60)),
             stall: Span(20, dice.skewed(Span(40, 300))),
             two_sessions: dice.chance(400),
+            apart: dice.chance(250),
             step: Span(0, slow / 2),
-            zombie_step: Span(slow, 10 * slow),
+            zombie_step: Span(slow, dice.skewed(Span(10 * slow, 600))),
             reply: Span(0, dice.of(Span(0, 3))),
             read: Span(0, dice.skewed(Span(1, 30))),
+            hang_pm: per_mille(&dice, 500, Span(10, 200)),
+            hang: Span(10, dice.skewed(Span(20, 400))),
             stream: Span(0, dice.of(Span(0, 5))),
             stream_lag_pm: per_mille(&dice, 400, Span(5, 50)),
             stream_lag: Span(10, 150),
@@ -170,6 +191,7 @@ impl Plan {
             fence_keys: dice.skewed(Span(1, 60)) as usize,
             faults_for: Duration::from_millis(dice.skewed(Span(300, 3000))),
             cut_pm: fault(500, Span(5, 80)),
+            swap_cut_pm: fault(500, Span(50, 500)),
             cut_after: Span(0, dice.skewed(Span(3, 60))),
             reply_pm: fault(500, Span(5, 60)),
             zombie_pm: dice.of(Span(0, 1000)),
@@ -180,15 +202,11 @@ impl Plan {
             fence_dies_after: Span(0, dice.skewed(Span(5, 60))),
             crashes: if faulty { dice.below(5) } else { 0 },
             stop_pm: dice.of(Span(0, 400)),
+            moment_pm: dice.of(Span(0, 1000)),
+            moment: dice.chance(500).then(|| dice.pick(Moment::ALL)),
             loaded_pm: per_mille(&dice, 250, Span(50, 500)),
             settings: settings(&dice, seed, rows, collated),
         }
-    }
-
-    /// The most keys that one delivery can have: it ends with the piece that fills it.
-    pub fn largest_delivery(&self) -> u64 {
-        let transaction = 2 * 8 * u64::from(self.room);
-        self.event_keys + self.stream_rows.max(transaction)
     }
 
     /// The source has the unique key too, unless duplicates are to be possible.
@@ -211,6 +229,7 @@ fn settings(dice: &Dice, seed: u64, rows: u32, collated: bool) -> Settings {
         mark_every: duration(dice, Span(1, 60)),
         store_every: duration(dice, Span(2, 200)),
         retries: if dice.chance(850) { 60 } else { dice.of(Span(0, 4)) as u32 },
+        commit_limit: dice.chance(500).then(|| duration(dice, Span(10, 200))),
         pressure_every: duration(dice, Span(5, 60)),
         patience: Patience { lock_wait: duration(dice, Span(5, 120)), hold: duration(dice, Span(30, 600)) },
         ready_keys: dice.skewed(Span(1, 200)) as usize,

@@ -29,6 +29,8 @@ counts! {
     transactions,
     /// Keys that the stream delivered.
     changes,
+    /// Chunks that were committed and copied again by the next life.
+    copied_twice,
     /// Changes of a key while a range that may hold it was being copied.
     overlaps,
     /// Keys that came out of the stream before they were visible.

@@ -12,7 +12,7 @@ use std::rc::Rc;
 use tokio::sync::oneshot;
 
 use super::dice::{Dice, Span, sleep_ms};
-use super::faults::Faults;
+use super::faults::{Faults, Risk};
 use super::server::Server;
 use super::table::Name;
 use crate::error::Error;
@@ -71,6 +71,8 @@ pub struct Line {
     think: Span,
     zombie: Span,
     read: Span,
+    hang_pm: u64,
+    hang: Span,
 }
 
 impl Line {
@@ -82,6 +84,8 @@ impl Line {
             think: plan.step,
             zombie: plan.zombie_step,
             read: Span(0, plan.read.1 / 2),
+            hang_pm: plan.hang_pm,
+            hang: plan.hang,
         })
     }
 
@@ -92,6 +96,9 @@ impl Line {
     /// In the middle of a statement, where nobody looks whether the client is still there.
     pub async fn busy(&self) {
         self.dice.pause(self.read).await;
+        if self.dice.chance(self.hang_pm) {
+            self.dice.pause(self.hang).await;
+        }
         if self.is_zombie() {
             self.dice.pause(self.zombie).await;
         }
@@ -137,6 +144,19 @@ pub async fn call<T: 'static, F>(
 where
     F: Future<Output = Result<T, Failure>> + 'static,
 {
+    risky(server, faults, Risk::Usual, program).await
+}
+
+/// The same, of so much danger.
+pub async fn risky<T: 'static, F>(
+    server: &Rc<Server>,
+    faults: &Faults,
+    risk: Risk,
+    program: impl FnOnce(Rc<Line>) -> F,
+) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, Failure>> + 'static,
+{
     faults.step().await;
     let line = Line::new(server);
     let (answer, mut answered) = oneshot::channel();
@@ -145,7 +165,7 @@ where
         let _ = answer.send(program.await);
     });
     let mut hang_up = HangUp { line, server, armed: true };
-    let answer = match faults.cut() {
+    let answer = match faults.cut(risk) {
         None => answered.await,
         Some(after) => {
             tokio::select! {

@@ -243,7 +243,7 @@ impl Settle {
         if self.bugs.has(Bug::ReconnectSkips) {
             return (self.read.boundary(), self.read.boundary());
         }
-        let far = if self.bugs.has(Bug::ReconnectPastMark) { 8 } else { 0 };
+        let far = if self.bugs.has(Bug::ReconnectPastMark) { 60 } else { 0 };
         (earliest.saturating_sub(far), latest)
     }
 }

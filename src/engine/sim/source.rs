@@ -1,10 +1,10 @@
 //! The table where it is: marks, ends of ranges, load, and the way to the fence.
 
-use std::cell::Cell;
 use std::ops::Bound;
 use std::rc::Rc;
 
 use super::binlog::{Image, What};
+use super::bugs::Peek;
 use super::faults::Faults;
 use super::feed::Inbox;
 use super::fence::{self, SimFence};
@@ -27,19 +27,12 @@ pub struct SimSource {
     pub(super) faults: Rc<Faults>,
     pub(super) inbox: Rc<Inbox>,
     pub(super) life: u64,
-    /// The last key there was when the last range was found (for a planted bug).
-    last_key: Rc<Cell<Option<u32>>>,
+    peek: Rc<Peek>,
 }
 
 impl SimSource {
-    pub fn new(
-        server: Rc<Server>,
-        faults: Rc<Faults>,
-        inbox: Rc<Inbox>,
-        life: u64,
-        last_key: Rc<Cell<Option<u32>>>,
-    ) -> Self {
-        SimSource { server, faults, inbox, life, last_key }
+    pub fn new(server: Rc<Server>, faults: Rc<Faults>, inbox: Rc<Inbox>, life: u64, peek: Rc<Peek>) -> Self {
+        SimSource { server, faults, inbox, life, peek }
     }
 }
 
@@ -70,7 +63,7 @@ impl Source for SimSource {
     async fn next_range(&self, after: Option<&Key>, rows: u64) -> Result<Option<Key>> {
         let order = self.server.plan.order;
         let after = after.map(|key| decode(order, key)).transpose()?;
-        let (server, last_key) = (self.server.clone(), self.last_key.clone());
+        let (server, peek) = (self.server.clone(), self.peek.clone());
         let found = call(&self.server, &self.faults, |line| async move {
             line.step().await?;
             let mut tx = Tx::begin(&server, Origin::Osc);
@@ -84,7 +77,7 @@ impl Source for SimSource {
                 (nth.map(|(id, row)| Image { id: *id, spelling: row.spelling }), table.keys().last().copied())
             };
             if found.is_none() {
-                last_key.set(last);
+                peek.last_key.set(last);
             }
             server.dice.pause(server.plan.read).await;
             line.step().await?;

@@ -11,7 +11,7 @@ use super::bugs::Bug;
 use super::locks::{LockId, Mode};
 use super::session::{Failure, Line};
 use super::transaction::Tx;
-use crate::model::{Checkpoint, LaneNote};
+use crate::model::{Checkpoint, LaneNote, Range};
 
 /// The slot of the checkpoint; a lane's note has the lane's number.
 pub const CHECKPOINT: u16 = u16::MAX;
@@ -23,6 +23,8 @@ pub struct Store {
     pub life: u64,
     pub checkpoint: Option<Checkpoint>,
     pub notes: BTreeMap<u16, LaneNote>,
+    /// The ranges that were committed in this life.
+    pub committed: Vec<Range>,
 }
 
 /// A change of the store, made when its transaction becomes visible.
@@ -39,9 +41,14 @@ impl Store {
     pub fn apply(&mut self, effect: Effect) {
         match effect {
             Effect::Epoch(epoch) => self.epoch = epoch,
-            Effect::Life(life) => self.life = life,
+            Effect::Life(life) => {
+                self.life = life;
+                self.committed.clear();
+            }
             Effect::Checkpoint(checkpoint) => self.checkpoint = Some(*checkpoint),
             Effect::Note(lane, note) => {
+                let newest = note.done.last().map(|newest| &newest.range);
+                self.committed.extend(newest.filter(|range| !self.committed.contains(range)).cloned());
                 self.notes.insert(lane, note);
             }
             Effect::NoNotes => self.notes.clear(),
@@ -93,6 +100,7 @@ pub async fn begin_life(mut tx: Tx, life: u64, line: &Line) -> Result<(u64, Opti
     tx.effect(Effect::Life(life));
     line.step().await?;
     let checkpoint = tx.server.store.borrow().folded();
+    tx.server.check_copied_twice();
     if let Some(checkpoint) = &checkpoint {
         tx.lock(LockId::Slot(CHECKPOINT), Mode::Exclusive).await?;
         tx.effect(Effect::Checkpoint(Box::new(checkpoint.clone())));

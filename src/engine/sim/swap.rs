@@ -12,10 +12,11 @@ use std::time::Duration;
 
 use super::bugs::Bug;
 use super::dice::sleep_ms;
+use super::faults::{Moment, Risk};
 use super::fence::{Session, SimFence};
 use super::locks::LockId;
 use super::server::Server;
-use super::session::{Failure, Line, call};
+use super::session::{Failure, Line, call, risky};
 use super::table::Name;
 use crate::engine::Swapped;
 use crate::error::{Error, Kind, Result};
@@ -27,6 +28,14 @@ const LOOKS: u32 = 20;
 
 pub async fn swap(fence: SimFence) -> Result<Swapped> {
     let other = Session::new(&fence.server);
+    fence.faults.moment(Moment::Swap);
+    if let Some(after) = fence.faults.fence_dies() {
+        fence.session.dies(after / 4);
+        // The process stood still between the last statement under the lock and the swap.
+        if fence.server.dice.chance(500) {
+            sleep_ms(after).await;
+        }
+    }
     let done = if fence.server.plan.two_sessions { by_two(&fence, &other).await } else { by_one(&fence).await };
     let held = fence.held();
     let swapped = Swapped { held, position: String::new() };
@@ -56,7 +65,7 @@ fn rename(server: &Server) -> Result<(), Failure> {
 
 async fn by_one(fence: &SimFence) -> Result<(), Failure> {
     let (server, session) = (fence.server.clone(), fence.session.clone());
-    call(&fence.server, &fence.faults, |line| async move {
+    risky(&fence.server, &fence.faults, Risk::Swap, |line| async move {
         let running = session.running();
         line.step().await?;
         if !server.bugs.has(Bug::SwapWithoutLock) && !session.holds_locks() {
@@ -74,9 +83,9 @@ async fn by_one(fence: &SimFence) -> Result<(), Failure> {
 
 async fn by_two(fence: &SimFence, other: &Rc<Session>) -> Result<(), Failure> {
     let (server, renamer) = (fence.server.clone(), other.clone());
-    let renamed = call(&fence.server, &fence.faults, |line| queue(server, renamer, line));
+    let renamed = risky(&fence.server, &fence.faults, Risk::Swap, |line| queue(server, renamer, line));
     let (server, holder, renamer) = (fence.server.clone(), fence.session.clone(), other.id);
-    let unlocked = call(&fence.server, &fence.faults, |line| let_go(server, holder, renamer, line));
+    let unlocked = risky(&fence.server, &fence.faults, Risk::Swap, |line| let_go(server, holder, renamer, line));
     tokio::pin!(renamed);
     tokio::select! {
         biased;

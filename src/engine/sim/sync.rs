@@ -123,10 +123,16 @@ pub async fn run(server: Rc<Server>, line: Rc<Line>, job: Sync) -> Result<Synced
         let source = tx.open(Name::Original).await?;
         displace(&mut tx, shadow, source, &job.displace).await?;
     }
-    delete(&mut tx, shadow, &job.set).await?;
+    let insert_only = bugs.has(Bug::CopyOnlyInserts) && matches!(job.set, Set::Range { .. });
+    if !insert_only {
+        delete(&mut tx, shadow, &job.set).await?;
+    }
     line.step().await?;
     let source = tx.open(Name::Original).await?;
-    let rows = snapshot(&server, source, &job.set);
+    let mut rows = snapshot(&server, source, &job.set);
+    if insert_only {
+        rows.retain(|(id, _)| tx.get(shadow, *id).is_none());
+    }
     server.trace.say(|| format!("{}: lane {} reads {:?}: {:?}", tx.id, job.lane.0, job.set, ids(&rows)));
     // The statement reads and inserts as it goes, from the snapshot that it began with.
     let half = rows.len() / 2;

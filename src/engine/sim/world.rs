@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::bugs::Bugs;
 use super::dice::{Dice, Span, sleep_ms};
 use super::disturb;
-use super::faults::Faults;
+use super::faults::{Faults, Moment};
 use super::open::{Opened, open};
 use super::plan::Plan;
 use super::report::Counts;
@@ -129,7 +129,7 @@ impl World {
     }
 
     fn hire(&self, dice: Dice) -> JoinHandle<()> {
-        let writer = Writer { server: self.server.clone(), dice, orders: self.orders.clone() };
+        let writer = Writer { server: self.server.clone(), dice, orders: self.orders.clone(), queued: Cell::new(None) };
         tokio::task::spawn_local(writer.run())
     }
 
@@ -155,7 +155,9 @@ impl World {
                 Life::Broken(failure) => return Err(failure),
                 Life::Over => self.dice.pause(Span(0, 30)).await,
                 // A frozen process woke and swapped the tables while this one was at work.
-                Life::Refused(_) if self.server.catalog.borrow().swapped() => return Ok(true),
+                Life::Refused(_) if self.server.catalog.borrow().swapped() && self.server.counts().frozen > 0 => {
+                    return Ok(true);
+                }
                 Life::Refused(error) if disturb::explains(&self.server, &error) => return Ok(false),
                 Life::Refused(error) => return Err(format!("the run was refused: {error}")),
             }
@@ -176,6 +178,10 @@ impl World {
             *early -= 1;
             if self.dice.chance(plan.stop_pm) {
                 stop = Some(self.dice.skewed(Span(1, 600)));
+            } else if self.dice.chance(plan.moment_pm) {
+                let moment = plan.moment.unwrap_or_else(|| self.dice.pick(Moment::ALL));
+                let many = if moment == Moment::Anew { 1 } else { 12 };
+                self.faults.crash_at(moment, self.dice.skewed(Span(1, many)));
             } else if self.dice.chance(300) {
                 timed = Some(self.dice.skewed(Span(1, 600)));
             } else {
@@ -252,7 +258,7 @@ impl World {
         pipeline::run(&source, feed, &mirror, start, settings, control, &mut throttle, stats).await.map(Some)
     }
 
-    /// What waits in the books stays within its limit, but for one delivery.
+    /// What waits in the books stays below its limit, but for the delivery that reached it.
     fn watch_pending(&self, stats: &Stats) -> Watch {
         let mut snapshots = stats.watch();
         let server = self.server.clone();
@@ -265,7 +271,7 @@ impl World {
                 if pending >= limit {
                     server.count(|c| c.pending_at_limit += 1);
                 }
-                if pending > limit + plan.largest_delivery() {
+                if pending >= limit + server.largest_delivery.get().max(1) {
                     server.violated(format!("{pending} keys are pending, the limit is {limit}"));
                 }
             }

@@ -13,6 +13,7 @@ use super::server::Server;
 use super::session::Failure;
 use super::table::{Name, Row, TableId};
 use super::transaction::{Origin, Tx};
+use crate::model::KeyOrder;
 
 /// How the application is told to slow down and to end.
 #[derive(Debug, Default)]
@@ -26,6 +27,8 @@ pub struct Writer {
     pub server: Rc<Server>,
     pub dice: Dice,
     pub orders: Rc<Orders>,
+    /// A row that the next transaction deletes.
+    pub queued: Cell<Option<u32>>,
 }
 
 impl Writer {
@@ -52,6 +55,9 @@ impl Writer {
         let mut tx = Tx::begin(&self.server, Origin::Application);
         let table = self.open(&mut tx).await?;
         let long = self.dice.chance(self.plan().long_pm);
+        if let Some(id) = self.queued.take() {
+            self.serve(&mut tx, table, id).await?;
+        }
         let statements = if long { self.dice.of(Span(3, 8)) } else { self.dice.skewed(Span(1, 4)) };
         for _ in 0..statements {
             let before = tx.savepoint();
@@ -103,6 +109,9 @@ impl Writer {
 
     async fn statement(&self, tx: &mut Tx, table: TableId) -> Result<(), Failure> {
         let plan = self.plan();
+        if plan.fixed {
+            return self.update(tx, table).await;
+        }
         if self.dice.chance(plan.exchange_pm) {
             return self.exchange(tx, table).await;
         }
@@ -145,14 +154,19 @@ impl Writer {
     }
 
     fn spelling(&self) -> u8 {
-        if self.plan().order == crate::model::KeyOrder::Unknown { self.dice.below(2) as u8 } else { 0 }
+        if self.plan().order == KeyOrder::Unknown { self.dice.below(2) as u8 } else { 0 }
     }
 
     /// Inserts where there is no row, updates or deletes where there is one.
     async fn write(&self, tx: &mut Tx, table: TableId, id: u32) -> Result<(), Failure> {
         tx.lock_row(table, id).await?;
         let row = match tx.get(table, id) {
-            None => Some(self.fresh()),
+            None => {
+                if self.dice.chance(self.plan().queue_pm) {
+                    self.queued.set(Some(id));
+                }
+                Some(self.fresh())
+            }
             Some(_) if self.dice.chance(250) => None,
             Some(row) => {
                 let fresh = self.fresh();
@@ -162,6 +176,24 @@ impl Writer {
             }
         };
         tx.put(table, id, row).await
+    }
+
+    /// Takes a row out of the queue; where a key has several spellings, perhaps writes another one first.
+    async fn serve(&self, tx: &mut Tx, table: TableId, id: u32) -> Result<(), Failure> {
+        tx.lock_row(table, id).await?;
+        let Some(row) = tx.get(table, id) else { return Ok(()) };
+        if self.plan().order == KeyOrder::Unknown && self.dice.chance(400) {
+            self.queued.set(Some(id));
+            return tx.put(table, id, Some(Row { spelling: 1 - row.spelling, ..row })).await;
+        }
+        tx.put(table, id, None).await
+    }
+
+    async fn update(&self, tx: &mut Tx, table: TableId) -> Result<(), Failure> {
+        let Some(id) = self.existing(table) else { return Ok(()) };
+        tx.lock_row(table, id).await?;
+        let Some(row) = tx.get(table, id) else { return Ok(()) };
+        tx.put(table, id, Some(Row { value: self.server.next_value(), ..row })).await
     }
 
     /// The key of a row changes.

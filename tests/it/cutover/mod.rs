@@ -3,6 +3,7 @@
 
 mod kills;
 mod many;
+mod taken_over;
 
 use std::time::Duration;
 

@@ -1,44 +1,13 @@
 //! `--replica` with `--max-lag-millis`, on a real replica.
 
 use super::ALTER;
-use crate::harness::{Database, Kind, Osc, OwnServer, Server, Stage, on_both, wait_for};
+use crate::harness::{Database, Kind, Osc, Replica, Server, Stage, on_both, wait_for};
 
 on_both!(a_lagging_replica_holds_the_run);
 
-struct Replica {
-    server: OwnServer,
-    mariadb: bool,
-}
-
-impl Replica {
-    /// A second server that replicates everything from the first one's beginning.
-    async fn of(source: &Server) -> Replica {
-        let mariadb = source.kind.is_mariadb();
-        let server = Server::own(source.kind, "e2e-replica", &["--read-only=ON"]);
-        let address = format!("127.0.0.1' , %_PORT = {}, %_USER = 'root', %_SSL = 1", source.port());
-        let change = match mariadb {
-            true => format!("CHANGE MASTER TO %_HOST = '{address}, %_USE_GTID = slave_pos").replace('%', "MASTER"),
-            false => {
-                format!("CHANGE REPLICATION SOURCE TO %_HOST = '{address}, %_AUTO_POSITION = 1").replace('%', "SOURCE")
-            }
-        };
-        let replica = Replica { server, mariadb };
-        replica.server.run(&[&change, &replica.words("START REPLICA")]).await;
-        replica
-    }
-
-    fn words(&self, statement: &str) -> String {
-        if self.mariadb { statement.replace("REPLICA", "SLAVE") } else { statement.to_owned() }
-    }
-
-    async fn say(&self, statement: &str) {
-        self.server.run(&[&self.words(statement)]).await;
-    }
-}
-
 async fn a_lagging_replica_holds_the_run(kind: Kind) {
     let source = Server::own(kind, "e2e-source", &[]);
-    let replica = Replica::of(&source).await;
+    let replica = Replica::of(&source, "e2e-replica").await;
     let mut stage = Stage::new(&source, "e2e_lag", 8000).await;
     let mut there = replica.server.admin().await;
     wait_for("the table on the replica", async || {

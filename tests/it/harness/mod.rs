@@ -3,6 +3,7 @@
 pub mod database;
 pub mod osc;
 pub mod prober;
+pub mod replica;
 pub mod server;
 pub mod stage;
 pub mod twin;
@@ -13,6 +14,8 @@ pub use database::Database;
 pub use osc::{Osc, Paused, Report, Running};
 #[allow(unused_imports)]
 pub use prober::{Prober, Probes};
+#[allow(unused_imports)]
+pub use replica::Replica;
 #[allow(unused_imports)]
 pub use server::{Kind, OwnServer, Server};
 #[allow(unused_imports)]

@@ -205,6 +205,28 @@ impl Running {
         self.until(phase, |e| e["event"] == "progress" && e["phase"] == phase)
     }
 
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("osc can be asked").is_some()
+    }
+
+    /// Waits until the run stands at a failpoint; false when it ended without coming by.
+    pub fn comes_by(&mut self, place: &str) -> bool {
+        let file = self.dir.join(format!("at-{place}"));
+        let end = Instant::now() + self.hung;
+        while !file.exists() {
+            if self.has_ended() || Instant::now() > end {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        true
+    }
+
+    /// Lets it go on from there.
+    pub fn go_on(&self, place: &str) {
+        std::fs::remove_file(self.dir.join(format!("at-{place}"))).expect("the run is paused");
+    }
+
     /// Waits until the run stands at a failpoint.
     pub fn until_paused(&mut self, place: &str) -> Paused {
         let file = self.dir.join(format!("at-{place}"));

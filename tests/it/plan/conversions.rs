@@ -144,6 +144,7 @@ const QUICK: &[&str] = &[
     "BIGINT UNSIGNED",
     "DECIMAL(10,2)",
     "FLOAT",
+    "FLOAT(7,2)",
     "VARCHAR(50)",
     "VARCHAR(3)",
     "TEXT",

@@ -31,6 +31,7 @@ use super::mirror::{DUPLICATE, Rewrite};
 use super::names::Names;
 use super::session::{Session, code};
 use super::source::MySqlSource;
+use super::state;
 use crate::engine::{Fence, Patience, Swapped};
 use crate::error::{Error, Kind, Result};
 use crate::failpoint;
@@ -48,6 +49,7 @@ pub struct MySqlFence {
     address: Address,
     rewrite: Rc<Rewrite>,
     marks: Rc<Marks>,
+    life: u64,
     fingerprint: String,
     auto_increment: Option<u64>,
     /// The shadow has an AUTO_INCREMENT column.
@@ -157,6 +159,7 @@ pub async fn lock(source: &MySqlSource, patience: Patience) -> Result<MySqlFence
         address: source.address.clone(),
         rewrite: source.rewrite.clone(),
         marks: source.marks.clone(),
+        life: source.life,
         fingerprint: source.fingerprint.clone(),
         auto_increment: source.auto_increment,
         counts: source.counts,
@@ -166,8 +169,14 @@ pub async fn lock(source: &MySqlSource, patience: Patience) -> Result<MySqlFence
 }
 
 impl MySqlFence {
-    /// Nothing that the stream did not show may have changed the table.
+    /// Nothing that the stream did not show may have changed the table, and the shadow must be this process's:
+    /// one that stood still for long enough may have lost its run to another process, which has perhaps
+    /// removed the shadow and built it anew. Under the lock nobody can do that, so one look is enough; it is
+    /// the other session's, since the locked one can read the locked tables only.
     async fn undisturbed(&mut self) -> Result<()> {
+        if state::life(&mut self.other, &self.rewrite.names.state).await? != Some(self.life) {
+            return Err(state::taken_over());
+        }
         let (found, _) = catalog::definition(&mut self.session, &self.rewrite.names.original).await?;
         if found != self.fingerprint {
             return Err(crate::engine::disturbed("The table's definition changed while the run was on.")

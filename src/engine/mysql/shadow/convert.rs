@@ -76,6 +76,10 @@ pub fn expression(from: &Column, to: &Column, circumstances: &Circumstances) -> 
     let name = &from.name;
     let value = match way(from, to, circumstances) {
         Way::Plain if circumstances.mariadb => fitting(from, to),
+        // As it is, MySQL copies the bytes, and neither rounds nor looks whether the number fits.
+        Way::Plain if from.data_type == to.data_type && from.column_type != to.column_type && is_float(to) => {
+            format!("({name} + 0e0)")
+        }
         Way::Plain => name.to_string(),
         Way::Text => format!("CAST({name} AS CHAR)"),
         Way::Json => format!("CAST(CAST({name} AS CHAR) AS JSON)"),
@@ -87,6 +91,10 @@ pub fn expression(from: &Column, to: &Column, circumstances: &Circumstances) -> 
     let now = circumstances.mariadb && from.nullable && !to.nullable && class(to) == Class::Timestamp;
     // MariaDB would put the time of the copy where a NULL is.
     Ok(if now { format!("IFNULL({value}, 'NULL')") } else { value })
+}
+
+fn is_float(column: &Column) -> bool {
+    class(column) == Class::Float
 }
 
 fn way(from: &Column, to: &Column, circumstances: &Circumstances) -> Way {

@@ -1,0 +1,85 @@
+//! Crashes without end: a run that is killed, cut off and started again until it ends, on real servers under
+//! traffic with a ledger.
+//!
+//! `scripts/chaos` drives `long`; the two others are its short form, for every run of the tests. What happens
+//! in a round follows from its seed; when exactly it meets the run does not, for servers take their own time.
+
+mod plan;
+mod round;
+mod tally;
+
+#[allow(dead_code, unused_imports, unused_macros)]
+#[path = "../it/harness/mod.rs"]
+mod harness;
+#[allow(dead_code)]
+#[path = "../support/proxy.rs"]
+mod network;
+
+use std::panic::AssertUnwindSafe;
+use std::time::Instant;
+
+use futures_util::FutureExt;
+
+use harness::{Kind, Server};
+use plan::Plan;
+use tally::Tally;
+
+/// From so many rounds on every failpoint of the engine must have fired: three of five rounds begin with one, each
+/// in its turn.
+const COMPLETE: u64 = 30;
+
+/// Rounds of the short form: each kind of disturbance once, and two failpoints more.
+const SHORT: u64 = 5;
+
+async fn rounds(name: &str, kind: Kind, seed: u64, first: u64, count: u64) {
+    let server = Server::own(kind, name, &[]);
+    let mut tally = Tally::new(kind);
+    for number in first..first + count {
+        let plan = Plan::new(kind, seed, number);
+        println!("{} round {number} of seed {seed}: {plan}", kind.name());
+        let began = Instant::now();
+        // One that fails is reported with its number, and the rest goes on.
+        match AssertUnwindSafe(round::run(&server, &plan)).catch_unwind().await {
+            Ok(done) => {
+                println!("{} round {number}: {done}; {:.1} s", kind.name(), began.elapsed().as_secs_f64());
+                tally.add(done);
+            }
+            Err(_) => {
+                println!("{} round {number} FAILED", kind.name());
+                tally.failed(number);
+            }
+        }
+    }
+    println!("{tally}");
+    tally.judge(count >= COMPLETE);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_few_rounds_on_mysql() {
+    rounds("chaos", Kind::MySql, 1, 0, SHORT).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_few_rounds_on_mariadb() {
+    rounds("chaos", Kind::MariaDb, 1, 0, SHORT).await;
+}
+
+fn number(name: &str, default: u64) -> u64 {
+    match std::env::var(name) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")),
+        Err(_) => default,
+    }
+}
+
+/// `scripts/chaos`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "long: run it by scripts/chaos"]
+async fn long() {
+    let kind = match std::env::var("OSC_CHAOS_ENGINE").as_deref() {
+        Ok("mysql") => Kind::MySql,
+        Ok("mariadb") => Kind::MariaDb,
+        other => panic!("OSC_CHAOS_ENGINE is mysql or mariadb, not {other:?}"),
+    };
+    let seed = number("OSC_CHAOS_SEED", 1);
+    rounds("chaos-long", kind, seed, number("OSC_CHAOS_FIRST", 0), number("OSC_CHAOS_ROUNDS", COMPLETE)).await;
+}

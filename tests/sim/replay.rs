@@ -1,0 +1,37 @@
+//! One seed again, with everything that happened; and that "again" means exactly again.
+
+use osc::engine::sim::Bug;
+use osc::pipeline::Planted;
+
+use crate::harness::{Left, number, run};
+
+fn left() -> Left {
+    let Ok(name) = std::env::var("OSC_SIM_BUG") else { return Left::Nothing };
+    let engine = Bug::ALL.iter().map(|bug| Left::Engine(*bug));
+    let core = Planted::ALL.iter().map(|rule| Left::Core(*rule));
+    engine.chain(core).find(|left| left.name() == name).unwrap_or_else(|| panic!("no planted bug is called {name}"))
+}
+
+/// With `OSC_SIM_SEED` tells all about that seed; without, holds some seeds against themselves.
+#[test]
+fn replay() {
+    let less = std::env::var("OSC_SIM_LESS").unwrap_or_default();
+    if let Some(seed) = number("OSC_SIM_SEED") {
+        let verdict = run(seed, left(), &less, true);
+        for line in &verdict.trace {
+            println!("{line}");
+        }
+        println!("{:?}", verdict.counts.each());
+        assert_eq!(verdict.failure, None, "seed {seed}");
+    }
+    let seeds = number("OSC_SIM_SEED").map_or(1..=25, |seed| seed..=seed);
+    for seed in seeds {
+        let (first, second) = (run(seed, left(), &less, true), run(seed, left(), &less, true));
+        assert!(first.trace.len() > 50, "seed {seed} left no trace");
+        assert_eq!(first.counts, second.counts, "seed {seed}");
+        assert_eq!(first.failure, second.failure, "seed {seed}");
+        let differs = first.trace.iter().zip(&second.trace).find(|(a, b)| a != b);
+        assert_eq!(differs, None, "seed {seed}");
+        assert_eq!(first.trace.len(), second.trace.len(), "seed {seed}");
+    }
+}
