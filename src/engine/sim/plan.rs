@@ -258,6 +258,9 @@ fn settings(dice: &Dice, seed: u64, rows: u32, collated: bool) -> Settings {
         cutover_attempts: 600,
         no_cutover: false,
         seed,
+        verify: dice.chance(700),
+        // A difference that no traffic explains is to end the run, whoever made it.
+        repair: false,
         ..Settings::default()
     }
 }
