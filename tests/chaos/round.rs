@@ -8,7 +8,7 @@ use mysql_async::prelude::Queryable;
 use osc::engine::mysql::fence::SENTRY;
 use osc::engine::mysql::names::lock_name;
 use osc::engine::mysql::sql::Table;
-use osc_traffic::{Config, FillOptions, Findings, Handle, Traffic, Verdict, fill};
+use osc_traffic::{Config, Failure as Failed, FillOptions, Findings, Handle, Traffic, Verdict, fill};
 use tokio::task::block_in_place;
 
 use super::plan::{Blow, Failure, From, LOCKED, Plan};
@@ -28,6 +28,9 @@ const NEEDS_BATCH: &str = "keys-synced";
 const MORE: usize = 6;
 /// Around a kill of the server its sessions' statements fail by that.
 const AFTERMATH_MS: f64 = 3000.0;
+
+/// No death of a server excuses that the application finds no table.
+const NO_SUCH_TABLE: u16 = 1146;
 
 struct Round<'a> {
     plan: &'a Plan,
@@ -278,9 +281,12 @@ impl Round<'_> {
         }
         done.lost_rows = verdict.lost.count + verdict.stale.count;
         assert!(verdict.is_lossless(), "{verdict}");
-        let of_server = |at: f64| outages.iter().any(|(from, to)| (*from..*to).contains(&at));
+        let of_server = |failure: &Failed| {
+            let away = outages.iter().any(|(from, to)| (*from..*to).contains(&failure.at_ms));
+            away && failure.code != Some(NO_SUCH_TABLE)
+        };
         let told = verdict.failures.iter().chain(&verdict.breaks);
-        let by_osc: Vec<_> = told.filter(|failure| !of_server(failure.at_ms)).collect();
+        let by_osc: Vec<_> = told.filter(|failure| !of_server(failure)).collect();
         assert!(by_osc.is_empty() && (!outages.is_empty() || verdict.is_clean()), "{by_osc:?} {verdict}");
         done.failed_by_server = verdict.failed + verdict.connections_lost;
 
@@ -327,6 +333,9 @@ fn excuse(verdict: &mut Verdict) -> u64 {
 
 /// The report of a life that ended well; none of one that the next command goes on with. Any other end is a failure.
 fn ended_well(report: Report) -> Option<Report> {
+    if std::env::var_os("OSC_CHAOS_SHOW").is_some() {
+        println!("{}", report.stderr);
+    }
     match report.exit {
         0 => Some(report),
         5 | 7 => {

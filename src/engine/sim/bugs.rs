@@ -26,6 +26,8 @@ pub enum Bug {
     XaOlderIgnored,
     /// The end of a prepared transaction settles like any commit, as if it were visible in its turn.
     XaEndInOrder,
+    /// Under the lock nobody looks whether another process has taken the run over.
+    FenceOfThePast,
     /// The fence does not look for prepared transactions.
     FencePastPrepared,
     /// A mark's place is as far as the reader has read.
@@ -95,6 +97,7 @@ impl Bug {
         PlacePastPrepare,
         XaOlderIgnored,
         XaEndInOrder,
+        FenceOfThePast,
         FencePastPrepared,
         PlaceOfReader,
         PlaceInTransaction,

@@ -89,9 +89,10 @@ impl Feed for SimFeed {
             let most = self.server.plan.event_keys as usize;
             let news = self.inbox.news.notified();
             let event = self.inbox.settle.borrow_mut().next(most);
+            // Also when nothing came of what was taken out (the end of a transaction that was rolled back).
+            self.inbox.room.notify_one();
             // No await from here on: the event is taken out, and this future may be dropped at any await.
             if let Some(event) = event {
-                self.inbox.room.notify_one();
                 self.server.trace.say(|| format!("delivered {event:?}"));
                 if let Event::Keys(keys) = &event {
                     let delivered = keys.len() as u64;
@@ -183,7 +184,8 @@ impl Reader {
                     true => part.iter().filter(|i| Some(i.id) <= self.peek.reach.get()).copied().collect(),
                     false => part.to_vec(),
                 };
-                (Piece::Keys(names(order, &keys)), part.len() as u64, upto == rows.len())
+                let piece = if keys.is_empty() { Piece::Nothing } else { Piece::Keys(names(order, &keys)) };
+                (piece, part.len() as u64, upto == rows.len())
             }
             What::Prepare { xid, rows } => (Piece::Prepare(*xid, names(order, rows)), rows.len() as u64, true),
             What::End { xid, commit } => (Piece::End(*xid, *commit), 1, true),

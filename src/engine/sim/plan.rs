@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::dice::{Dice, Span};
 use super::faults::Moment;
+use super::focus::Focus;
 use crate::engine::Patience;
 use crate::model::KeyOrder;
 use crate::pipeline::Settings;
@@ -130,7 +131,23 @@ fn duration(dice: &Dice, span: Span) -> Duration {
 }
 
 impl Plan {
+    /// The world of a seed.
     pub fn new(seed: u64) -> Plan {
+        let dice = Dice::new(seed ^ 0x6f73_635f_666f_6375);
+        let focus = dice.chance(400).then(|| dice.pick(Focus::ALL));
+        Plan::bent(seed, focus)
+    }
+
+    /// The world of a seed as it would be with this focus.
+    pub fn bent(seed: u64, focus: Option<Focus>) -> Plan {
+        let mut plan = Plan::even(seed);
+        if let Some(focus) = focus {
+            focus.bend(&mut plan, &Dice::new(seed ^ 0x6f73_635f_6265_6e64));
+        }
+        plan
+    }
+
+    fn even(seed: u64) -> Plan {
         let dice = Dice::new(seed ^ 0x6f73_635f_7369_6d21);
         let collated = dice.chance(300);
         let rows = dice.skewed(Span(4, 160)) as u32;
