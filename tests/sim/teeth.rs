@@ -91,6 +91,9 @@ const TEETH: &[Tooth] = &[
     core(Planted::DrainByOldMark, 50),
     core(Planted::SkipFinalSync, 50),
     core(Planted::NoLimit, 200),
+    core(Planted::LookUnsettled, 50),
+    core(Planted::JudgeUnmarked, 100),
+    core(Planted::JudgeMoved, 50),
 ];
 
 /// Looks for one; says what it took.
