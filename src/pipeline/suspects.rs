@@ -13,8 +13,8 @@
 //! Say that it differs in a look that reads the source at S and the shadow at S', both after T1 and
 //! before the second mark is sent. Every change of the row that is visible at S or S' committed before
 //! that mark was sent, so it was delivered by D2 (the same premise as the fence's drain), hence by D1, for
-//! between the two there was no delivery. So by T1 a sync of the row had ended that began after the last
-//! of these deliveries (I2), whose read saw all of them (I1), and the row has not changed since, up to
+//! between the two there was no delivery. So by T1 a sync of the row, or of a range that holds it, had ended
+//! that began after the last of these deliveries (I2, I3), whose read saw all of them (I1), and the row has not changed since, up to
 //! the later of S and S'. So the shadow had the source's row, and it still had it at S': only a sync of
 //! this key writes it, and the one that displaces it does so only if the source's row has changed, which
 //! was just excluded. The look found another row there, so somebody else wrote it, or a sync does not do
