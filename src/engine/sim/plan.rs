@@ -48,6 +48,8 @@ pub struct Plan {
     pub xa_loose: bool,
     /// A crashed process may only have been frozen, and wake while its successor is at work.
     pub freeze_pm: u64,
+    /// Between two lives somebody removes the run, so that the next one begins anew.
+    pub cleanup_pm: u64,
     pub rollback_pm: u64,
     /// Keys are taken from a few hot ones.
     pub hot_pm: u64,
@@ -174,6 +176,7 @@ impl Plan {
             xa_detached: dice.chance(500),
             xa_loose: dice.chance(500),
             freeze_pm: per_mille(&dice, 500, Span(100, 1000)),
+            cleanup_pm: per_mille(&dice, 150, Span(50, 400)),
             rollback_pm: per_mille(&dice, 500, Span(20, 200)),
             hot_pm: per_mille(&dice, 500, Span(200, 900)),
             fixed: dice.chance(150),
