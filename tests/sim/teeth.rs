@@ -51,6 +51,7 @@ const TEETH: &[Tooth] = &[
     engine(Bug::TruncateUnseen, 400).near(Focus::Disturbed),
     engine(Bug::ZombiesWithoutEpoch, 300).near(Focus::Zombies),
     engine(Bug::EpochReadUnlocked, 500).near(Focus::Zombies),
+    engine(Bug::EpochFromNothing, 3000).near(Focus::Frozen),
     engine(Bug::EpochOnlyNewLife, 400).near(Focus::Zombies),
     engine(Bug::AnyoneRaises, 200).near(Focus::Frozen),
     engine(Bug::ShadowRebuiltLate, 650).near(Focus::Frozen),

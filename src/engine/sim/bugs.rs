@@ -46,6 +46,8 @@ pub enum Bug {
     ZombiesWithoutEpoch,
     /// The epoch is read without a lock.
     EpochReadUnlocked,
+    /// Each run counts its epochs from nothing.
+    EpochFromNothing,
     /// A new life raises the epoch, a lost connection within a life does not.
     EpochOnlyNewLife,
     /// A process whose run another one took over may raise the epoch.
@@ -107,6 +109,7 @@ impl Bug {
         TruncateUnseen,
         ZombiesWithoutEpoch,
         EpochReadUnlocked,
+        EpochFromNothing,
         EpochOnlyNewLife,
         AnyoneRaises,
         ShadowRebuiltLate,

@@ -69,6 +69,7 @@ impl Focus {
                 plan.crashes = 5;
                 plan.stop_pm = 0;
                 plan.freeze_pm = 1000;
+                plan.cleanup_pm = if dice.chance(500) { dice.of(Span(200, 600)) } else { 0 };
                 plan.moment =
                     dice.chance(500).then(|| dice.pick(&[Moment::Anew, Moment::Batch, Moment::Chunk, Moment::Fence]));
                 hang(plan, dice);

@@ -39,6 +39,8 @@ counts! {
     /// Crashes after which the process went on some time later.
     frozen,
     stops,
+    /// Runs that were removed and begun anew.
+    cleanups,
     /// Connections that broke during a call.
     cuts,
     lost_acks,

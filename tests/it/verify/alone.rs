@@ -18,7 +18,7 @@ fn verify(db: &Database, with: &str, more: &[&str]) -> Report {
 }
 
 async fn filled(kind: Kind, name: &str) -> Database {
-    let mut db = Database::create(&Server::shared(kind), name).await;
+    let mut db = Database::create(&Server::without_xa(kind), name).await;
     db.run(&[
         "CREATE TABLE orders (id INT PRIMARY KEY, note VARCHAR(80) COLLATE utf8mb4_general_ci, n INT NOT NULL, KEY (n))",
         "INSERT INTO orders SELECT 1 + a.d + 10 * b.d + 100 * c.d, CONCAT('note ', a.d), b.d FROM \

@@ -40,7 +40,7 @@ const PLANTS: &[Plant] = &[
 async fn a_large_table(kind: Kind) {
     let full = std::env::var_os("OSC_TEST_FULL").is_some();
     let rows: u64 = if full { 1_000_000 } else { 10_000 };
-    let mut db = Database::create(&Server::shared(kind), "verify_large").await;
+    let mut db = Database::create(&Server::without_xa(kind), "verify_large").await;
     fill(&mut db, rows).await;
     let mut run = Osc::alter(&db, "orders", ALTER)
         .args(["--threads", "1"])

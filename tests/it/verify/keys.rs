@@ -88,7 +88,7 @@ const CASES: &[Case] = &[
 async fn keys_are_found_and_repaired(kind: Kind) {
     for case in CASES {
         println!("{}: {}", kind.name(), case.name);
-        let mut db = Database::create(&Server::shared(kind), "verify_keys").await;
+        let mut db = Database::create(&Server::without_xa(kind), "verify_keys").await;
         db.run(&[&format!("CREATE TABLE t ({})", case.columns)]).await;
         db.run(&[&format!("INSERT INTO t VALUES {}", case.rows)]).await;
         let rows: u64 = db.one("SELECT COUNT(*) FROM t").await;
@@ -104,7 +104,7 @@ async fn keys_are_found_and_repaired(kind: Kind) {
 
 /// The scratch table of a comparison is the session's own business.
 async fn no_temporary_table_reaches_the_binary_log(kind: Kind) {
-    let mut db = Database::create(&Server::shared(kind), "verify_scratch").await;
+    let mut db = Database::create(&Server::without_xa(kind), "verify_scratch").await;
     db.run(&[
         "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(9) NOT NULL)",
         "INSERT INTO t VALUES (1, '1'), (2, '02'), (3, '3')",

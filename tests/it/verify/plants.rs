@@ -142,7 +142,7 @@ const OF_CONVERTED: &[Plant] = &[
 
 /// 400 rows: even keys only, up to 120 each of its own.
 async fn filled(kind: Kind, name: &str) -> Database {
-    let mut db = Database::create(&Server::shared(kind), name).await;
+    let mut db = Database::create(&Server::without_xa(kind), name).await;
     db.run(&[
         "CREATE TABLE orders (
            id INT NOT NULL PRIMARY KEY AUTO_INCREMENT, note VARCHAR(80), name VARCHAR(40) NOT NULL, n INT,

@@ -7,7 +7,7 @@ use crate::harness::{Database, Kind, Osc, Server, on_both};
 on_both!(a_row_that_can_not_be_repaired_stops_the_run);
 
 async fn a_row_that_can_not_be_repaired_stops_the_run(kind: Kind) {
-    let mut db = Database::create(&Server::shared(kind), "verify_stays").await;
+    let mut db = Database::create(&Server::without_xa(kind), "verify_stays").await;
     db.run(&[
         "CREATE TABLE orders (id INT PRIMARY KEY, note VARCHAR(80))",
         "INSERT INTO orders VALUES (1, 'a'), (2, 'b'), (3, NULL), (4, 'd')",

@@ -114,7 +114,8 @@ fn quick(from: &Column, to: &Column, circumstances: &Circumstances) -> Option<St
     let plain = || Some(format!("{s} <=> {t}"));
     match (class(from), class(to)) {
         (Int | Decimal, Int | Decimal) | (Bit, Bit) => plain(),
-        (Float, Float) => Some(same(to, &s, &t)),
+        // With digits, as FLOAT(7,2), the right value may be a rounded one.
+        (Float, Float) if !to.column_type.contains('(') => Some(same(to, &s, &t)),
         (Date, Date) | (DateTime, DateTime) | (Timestamp, Timestamp) | (Time, Time) | (Date, DateTime) => plain(),
         (Timestamp, DateTime) if circumstances.utc => plain(),
         (Text, Text) if same_charset => Some(format!("{s} <=> CAST({t} AS BINARY)")),
