@@ -92,6 +92,9 @@ const TEETH: &[Tooth] = &[
     core(Planted::DrainByOldMark, 300),
     core(Planted::SkipFinalSync, 300),
     core(Planted::NoLimit, 300),
+    core(Planted::LookUnsettled, 50),
+    core(Planted::JudgeUnmarked, 100),
+    core(Planted::JudgeMoved, 50),
 ];
 
 /// Looks for one; says what it took.
