@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::planted::Planted;
 use super::retry::retrying;
 use super::run::{Done, Run};
 use super::settings::Settings;
@@ -23,7 +24,7 @@ use super::size::Size;
 use super::suspects::{Stage, Suspects};
 use crate::engine::{Compared, Lane, Mirror, Source};
 use crate::error::{Error, Result};
-use crate::model::{Key, Range, Rows};
+use crate::model::{Key, Range, Rows, Seq};
 use crate::operate::stats::Verified;
 
 /// Suspects of one look; a range with more of them is looked at again when these are done with.
@@ -68,7 +69,7 @@ impl Verify {
             idle,
             in_flight: 0,
             size: Size::new(settings, settings.compare_rows_most),
-            suspects: Suspects::new(settings.repair),
+            suspects: Suspects::new(settings.repair).with(settings.planted),
             showing: false,
             ranges: 0,
             rows: 0,
@@ -220,14 +221,17 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
     fn judge_suspects(&mut self, now: Instant) {
         let (keys, bytes) = (self.settings.batch_keys, self.settings.batch_bytes);
         self.verify.suspects.begin(keys, bytes, || self.marks.hurry(now));
+        let early = self.settings.planted.is(Planted::JudgeUnmarked);
         match self.verify.suspects.stage() {
-            Some(Stage::Marked(mark)) if self.marks.passed(*mark) => self.verify.suspects.marked(self.pending.tick()),
-            Some(Stage::Settling(seq)) if self.pending.oldest().is_none_or(|oldest| oldest > *seq) => {
+            Some(Stage::Marked(mark)) if self.marks.passed(*mark) => {
+                self.verify.suspects.marked(self.pending.tick());
+            }
+            Some(Stage::Settling(seq)) if self.settled(*seq) => {
                 if let Some(lane) = self.verify.idle.pop() {
                     self.begin_look(lane, Look::Suspects);
                 }
             }
-            Some(Stage::Judging { mark, .. }) if self.marks.passed(*mark) => {
+            Some(Stage::Judging { mark, .. }) if self.marks.passed(*mark) || early => {
                 for key in self.verify.suspects.judge() {
                     tracing::warn!(?key, "a row of the shadow differs; it is synced again");
                     self.pending.deliver(key);
@@ -235,6 +239,11 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
             }
             _ => {}
         }
+    }
+
+    /// Everything that was delivered up to here is synced.
+    fn settled(&self, seq: Seq) -> bool {
+        self.pending.oldest().is_none_or(|oldest| oldest > seq) || self.settings.planted.is(Planted::LookUnsettled)
     }
 
     /// Reads the rows that the error is to show.
