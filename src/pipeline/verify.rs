@@ -3,8 +3,8 @@
 //! Ranges are found and looked at like those of the copy: one after the other, the last one open above,
 //! so that together they cover every possible key; sized by time; as many at a time as there are copy
 //! lanes; held by the same throttle, and while a commit takes too long; but looks write nothing, so
-//! slow commits are not counted against them as they are against chunks. A look is one read of both sides: it takes no lock, stops nobody, and
-//! its snapshot is as short as a chunk. What is found to differ becomes a suspect; `suspects` has the
+//! slow commits are not counted against them as they are against chunks. A look is one read of both sides:
+//! it takes no lock, stops nobody, and its snapshot is as short as a chunk. What is found to differ becomes a suspect; `suspects` has the
 //! proof that tells traffic from a row that is wrong. Meanwhile changes go on being applied.
 //!
 //! What it shows: of every key, the two sides were equal at the moment of its last look, or the row was
