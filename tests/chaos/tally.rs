@@ -22,6 +22,8 @@ pub struct Done {
     pub cuts: u64,
     pub stalls: u64,
     pub cleanups: u64,
+    /// Runs with --drop-old that ended and whose report was lost.
+    pub unreported: u64,
     pub rows: u64,
     pub acknowledged_rows: u64,
     pub lost_rows: u64,
@@ -82,6 +84,7 @@ impl Tally {
             (&mut all.cuts, done.cuts),
             (&mut all.stalls, done.stalls),
             (&mut all.cleanups, done.cleanups),
+            (&mut all.unreported, done.unreported),
             (&mut all.rows, done.rows),
             (&mut all.acknowledged_rows, done.acknowledged_rows),
             (&mut all.lost_rows, done.lost_rows),
@@ -126,6 +129,7 @@ impl fmt::Display for Tally {
         }
         writeln!(f, "  server killed: {}; connections cut: {}; stalled: {}", all.server_kills, all.cuts, all.stalls)?;
         writeln!(f, "  cleanups: {}; blows that came too late: {}", all.cleanups, all.missed)?;
+        writeln!(f, "  ended with --drop-old, the report lost: {}", all.unreported)?;
         writeln!(f, "  rows: {}; acknowledged changes: {}", all.rows, all.acknowledged_rows)?;
         writeln!(f, "  lost rows: {}", all.lost_rows)?;
         write!(

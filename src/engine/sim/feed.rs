@@ -127,6 +127,9 @@ struct Reader {
     peek: Rc<Peek>,
 }
 
+/// A reader that is more entries behind does not dawdle.
+const BACKLOG: usize = 100;
+
 /// In one life; a stream that is lost all the time would never get on.
 const MOST_RECONNECTS: u64 = 12;
 
@@ -136,8 +139,10 @@ impl Reader {
             if self.at.entry >= self.server.binlog.end() {
                 self.server.binlog.grown.notified().await;
             }
-            self.server.dice.pause(self.server.plan.stream).await;
-            if self.server.dice.chance(self.server.plan.stream_lag_pm) {
+            // A backlog is sent as fast as it can be; a stream slower than osc's own marks would never end.
+            let behind = self.server.binlog.end().saturating_sub(self.at.entry) > BACKLOG;
+            self.server.dice.pause(if behind { Span(0, 0) } else { self.server.plan.stream }).await;
+            if !behind && self.server.dice.chance(self.server.plan.stream_lag_pm) {
                 self.server.dice.pause(self.server.plan.stream_lag).await;
             }
             if self.faults.stream_ends() {

@@ -22,6 +22,8 @@ pub enum Focus {
     Resumes,
     /// Processes that were taken for dead.
     Frozen,
+    /// The same before the lock, and their run is removed and begun anew meanwhile.
+    Removed,
     /// Answers and sessions that are lost in the swap, and others that want the whole table.
     Swaps,
     /// Two-phase transactions.
@@ -35,7 +37,8 @@ pub enum Focus {
 use Focus::*;
 
 impl Focus {
-    pub const ALL: &[Focus] = &[Queue, Spellings, Zombies, Resumes, Frozen, Swaps, TwoPhase, Reconnects, Disturbed];
+    pub const ALL: &[Focus] =
+        &[Queue, Spellings, Zombies, Resumes, Frozen, Removed, Swaps, TwoPhase, Reconnects, Disturbed];
 
     pub fn bend(self, plan: &mut Plan, dice: &Dice) {
         plan.disturbance = None;
@@ -73,6 +76,13 @@ impl Focus {
                 plan.moment =
                     dice.chance(500).then(|| dice.pick(&[Moment::Anew, Moment::Batch, Moment::Chunk, Moment::Fence]));
                 hang(plan, dice);
+            }
+            Removed => {
+                plan.faults_for = Duration::from_millis(4000);
+                plan.rush = Duration::from_millis(300);
+                (plan.crashes, plan.stop_pm) = (5, 0);
+                (plan.freeze_pm, plan.cleanup_pm) = (1000, 800);
+                (plan.moment_pm, plan.moment) = (900, Some(Moment::Fence));
             }
             Swaps => {
                 plan.two_sessions = dice.chance(700);

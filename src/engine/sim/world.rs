@@ -186,7 +186,11 @@ impl World {
                 stop = Some(self.dice.skewed(Span(1, 600)));
             } else if self.dice.chance(plan.moment_pm) {
                 let moment = plan.moment.unwrap_or_else(|| self.dice.pick(Moment::ALL));
-                let many = if moment == Moment::Anew { 1 } else { 12 };
+                let many = match moment {
+                    Moment::Anew | Moment::Fence => 1,
+                    Moment::Swap => 2,
+                    _ => 12,
+                };
                 self.faults.crash_at(moment, self.dice.skewed(Span(1, many)));
             } else if self.dice.chance(300) {
                 timed = Some(self.dice.skewed(Span(1, 600)));
