@@ -8,7 +8,10 @@
 //!
 //! If the holder dies before it dropped the sentry, the RENAME fails on the sentry: not swapped. If it
 //! dies after, the RENAME goes through, and everything was synced before the RENAME was sent: swapped
-//! and complete. There is no third case.
+//! and complete. There is no third case, but for one: a process that stands still before it sends the
+//! RENAME, while its locks are lost and the sentry and the shadow are removed (`osc cleanup`) and made anew
+//! by another run. So the server itself looks whose life it is, in the statement that holds the RENAME
+//! ([`super::state::in_life`]); whoever removes a run's tables ends its life first.
 
 use std::time::Duration;
 
@@ -61,9 +64,16 @@ async fn comment(session: &mut Session, names: &Names) -> Result<Option<String>>
     session.first(&sql).await
 }
 
-pub async fn rename(holder: &mut Session, renamer: &mut Session, names: &Names, rename: &str) -> Result<()> {
+/// `guarded` is the statement that holds `rename`.
+pub async fn rename(
+    holder: &mut Session,
+    renamer: &mut Session,
+    names: &Names,
+    rename: &str,
+    guarded: &str,
+) -> Result<()> {
     let id = renamer.id;
-    let queued = renamer.exec(rename);
+    let queued = renamer.exec(guarded);
     tokio::pin!(queued);
     let unlock = async {
         wait_until_queued(holder, id, rename).await?;
