@@ -65,6 +65,7 @@ impl SimFeed {
             at: Place::start_of(start.boundary()),
             life,
             reconnects: 0,
+            behind: false,
             peek,
         };
         SimFeed { server, faults, inbox, reader: tokio::task::spawn_local(reader.read()) }
@@ -124,6 +125,8 @@ struct Reader {
     at: Place,
     life: u64,
     reconnects: u64,
+    /// A backlog is being sent.
+    behind: bool,
     peek: Rc<Peek>,
 }
 
@@ -139,8 +142,11 @@ impl Reader {
             if self.at.entry >= self.server.binlog.end() {
                 self.server.binlog.grown.notified().await;
             }
-            // A backlog is sent as fast as it can be; a stream slower than osc's own marks would never end.
-            let behind = self.server.binlog.end().saturating_sub(self.at.entry) > BACKLOG;
+            // A backlog is sent as fast as it can be, to its end; a stream slower than osc's own marks, or one
+            // that stays behind by as much for ever, would never let a run come to an end (seed 9425).
+            let backlog = self.server.binlog.end().saturating_sub(self.at.entry);
+            self.behind = backlog > BACKLOG || self.behind && backlog > 1;
+            let behind = self.behind;
             self.server.dice.pause(if behind { Span(0, 0) } else { self.server.plan.stream }).await;
             if !behind && self.server.dice.chance(self.server.plan.stream_lag_pm) {
                 self.server.dice.pause(self.server.plan.stream_lag).await;
