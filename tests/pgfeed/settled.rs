@@ -27,7 +27,9 @@ async fn under_writers(server: &Server, transactions: i64) {
                 let sql = match writer % 4 {
                     0 => change,
                     1 => format!("BEGIN; SET LOCAL synchronous_commit = off; {change}; COMMIT"),
-                    2 => format!("BEGIN; SAVEPOINT a; {change}; RELEASE a; SAVEPOINT b; {change}; ROLLBACK TO b; COMMIT"),
+                    2 => {
+                        format!("BEGIN; SAVEPOINT a; {change}; RELEASE a; SAVEPOINT b; {change}; ROLLBACK TO b; COMMIT")
+                    }
                     _ => format!("BEGIN; {change}; PREPARE TRANSACTION '{schema}-{writer}'"),
                 };
                 run(&client, &sql).await;

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use osc::engine::postgres::connect::Address;
-use osc::engine::postgres::feed::{self, Handle, PostgresFeed};
+use osc::engine::postgres::feed::{self, Followed, Handle, PostgresFeed};
 use osc::engine::postgres::identity::{self, Found};
 use osc::engine::postgres::key::KeyShape;
 use osc::engine::postgres::marks::Marker;
@@ -130,7 +130,7 @@ pub struct World {
     pub admin: Client,
     pub schema: String,
     pub names: Names,
-    pub found: Found,
+    pub followed: Followed,
     pub key: KeyShape,
     pub feed: PostgresFeed,
     pub handle: Handle,
@@ -163,12 +163,27 @@ impl World {
         let address = Address::parse(&server.osc, None).unwrap();
         let names = Names::of("shop", &Table::new(&schema, "t"));
         let (found, key) = look(&address, &names).await;
-        feed::prepare(&address, &names, &found, &key, PATIENCE).await.unwrap();
+        let followed = feed::prepare(&address, &names, &found, &key, PATIENCE).await.unwrap();
         let life = rand::random();
         let marker = Marker::new(&address, &names, life);
         let (feed, handle, start) =
-            PostgresFeed::open(&address, &names, &found, &key, life, None, options).await.unwrap();
-        World { server: server.clone(), address, app, admin, schema, names, found, key, feed, handle, start, marker, life, token: 0 }
+            PostgresFeed::open(&address, &names, &followed, &key, life, None, options).await.unwrap();
+        World {
+            server: server.clone(),
+            address,
+            app,
+            admin,
+            schema,
+            names,
+            followed,
+            key,
+            feed,
+            handle,
+            start,
+            marker,
+            life,
+            token: 0,
+        }
     }
 
     /// Replaces the feed by one from this position, as a new process would.
@@ -176,7 +191,7 @@ impl World {
         self.life = rand::random();
         self.marker = Marker::new(&self.address, &self.names, self.life);
         let (feed, handle, _) =
-            PostgresFeed::open(&self.address, &self.names, &self.found, &self.key, self.life, from, options).await?;
+            PostgresFeed::open(&self.address, &self.names, &self.followed, &self.key, self.life, from, options).await?;
         (self.feed, self.handle) = (feed, handle);
         Ok(())
     }

@@ -45,7 +45,8 @@ impl Snapshot {
     pub fn parse(text: &str) -> Option<Snapshot> {
         let mut parts = text.split(':');
         let (xmin, xmax) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-        let running = parts.next()?.split(',').filter(|x| !x.is_empty()).map(|x| x.parse().ok()).collect::<Option<_>>()?;
+        let running =
+            parts.next()?.split(',').filter(|x| !x.is_empty()).map(|x| x.parse().ok()).collect::<Option<_>>()?;
         Some(Snapshot { xmin, xmax, running })
     }
 

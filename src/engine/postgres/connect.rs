@@ -61,10 +61,7 @@ impl Address {
         let bad = |why: String| Error::usage(format!("The server's URL can't be used: {why}."));
         let parsed = Url::parse(url).map_err(|e| bad(e.to_string()))?;
         if !matches!(parsed.scheme(), "postgres" | "postgresql") {
-            return Err(bad(format!(
-                "it must begin with postgres:// or postgresql://, not {}://",
-                parsed.scheme()
-            )));
+            return Err(bad(format!("it must begin with postgres:// or postgresql://, not {}://", parsed.scheme())));
         }
         let decoded = |what: &str, text: &str| {
             percent_decoded(text).ok_or_else(|| bad(format!("its {what} is not valid percent-encoded UTF-8")))
@@ -197,9 +194,8 @@ impl Address {
     }
 
     async fn dial_patiently(&self) -> Result<Boxed> {
-        let failed = |e: std::io::Error| {
-            Error::transient(format!("Can't connect to {}: {e}", self.describe())).caused_by(e)
-        };
+        let failed =
+            |e: std::io::Error| Error::transient(format!("Can't connect to {}: {e}", self.describe())).caused_by(e);
         if let Some(directory) = &self.socket {
             let path = directory.join(format!(".s.PGSQL.{}", self.port));
             // A socket does not leave the machine; PostgreSQL's clients use no TLS on it either.
@@ -207,7 +203,8 @@ impl Address {
         }
         let tcp = TcpStream::connect((self.host.as_str(), self.port)).await.map_err(failed)?;
         tcp.set_nodelay(true).map_err(failed)?;
-        let files = tls::Files { root: self.ssl_root.as_deref(), cert: self.ssl_cert.as_deref(), key: self.ssl_key.as_deref() };
+        let files =
+            tls::Files { root: self.ssl_root.as_deref(), cert: self.ssl_cert.as_deref(), key: self.ssl_key.as_deref() };
         tls::negotiate(tcp, self.ssl, &files, &self.host, &self.describe()).await
     }
 

@@ -150,8 +150,11 @@ impl Decoder {
                 let (count, _) = (r.u32()?, r.u8()?);
                 for _ in 0..count {
                     if self.is_ours(r.u32()?) {
-                        return Err(disturbed(format!("The table {} was truncated while the run was on.", self.watched.table))
-                            .todo("Remove the run with `osc cleanup` and begin anew."));
+                        return Err(disturbed(format!(
+                            "The table {} was truncated while the run was on.",
+                            self.watched.table
+                        ))
+                        .todo("Remove the run with `osc cleanup` and begin anew."));
                     }
                 }
             }
@@ -326,13 +329,8 @@ mod tests {
 
     #[test]
     fn a_message_that_is_cut_anywhere_is_an_error() {
-        let watched = Watched {
-            oid: 7,
-            table: "t".into(),
-            key: KeyShape { columns: Vec::new() },
-            marks: "m".into(),
-            life: 1,
-        };
+        let watched =
+            Watched { oid: 7, table: "t".into(), key: KeyShape { columns: Vec::new() }, marks: "m".into(), life: 1 };
         let mut whole = vec![b'M', 1, 0, 0, 0, 0, 0, 0, 0, 9, b'm', 0, 0, 0, 0, 3];
         whole.extend(b"1:5");
         for cut in 0..whole.len() {

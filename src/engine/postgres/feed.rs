@@ -29,7 +29,7 @@ use super::stream::{Options, Shared, Stream};
 use super::watch::Watch;
 use super::wire::System;
 use crate::engine::{Event, Feed, disturbed};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::{Key, Position};
 
 /// How many keys are delivered at once.
@@ -59,14 +59,32 @@ pub struct PostgresFeed {
     at: Lsn,
 }
 
-/// Publishes the table and makes the slot: from the return on, every change is in the stream or visible. Returns
-/// the place at which the stream begins.
-pub async fn prepare(address: &Address, names: &Names, found: &Found, key: &KeyShape, patience: Duration) -> Result<Lsn> {
+/// A table whose changes are being kept for us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Followed {
+    pub found: Found,
+    /// The publication as it was made; compared as a whole.
+    pub publication: String,
+    /// Where the stream begins.
+    pub begins: Lsn,
+}
+
+/// Publishes the table and makes the slot: from the return on, every change is in the stream or visible.
+pub async fn prepare(
+    address: &Address,
+    names: &Names,
+    found: &Found,
+    key: &KeyShape,
+    patience: Duration,
+) -> Result<Followed> {
     let mut session = Session::open(address).await?;
     let probe = key.columns.first().map(|c| c.name.clone()).unwrap_or(Ident::new(""));
     publication::create(&mut session, names, found, &probe).await?;
     match slot::create(address, names, patience).await {
-        Ok(lsn) => Ok(lsn),
+        Ok(begins) => {
+            let publication = publication::fingerprint(&mut session, &names.publication).await?;
+            Ok(Followed { found: found.clone(), publication, begins })
+        }
         Err(error) => {
             publication::drop(&mut session, &names.publication).await?;
             Err(error)
@@ -86,7 +104,7 @@ impl PostgresFeed {
     pub async fn open(
         address: &Address,
         names: &Names,
-        found: &Found,
+        followed: &Followed,
         key: &KeyShape,
         life: u64,
         from: Option<&Position>,
@@ -95,25 +113,21 @@ impl PostgresFeed {
         let origin = from.map(Spot::parse).transpose()?;
         let mut session = Session::open(address).await?;
         let again = identity::find(&mut session, &names.original).await?;
-        if again != *found {
-            return Err(disturbed(format!("The table {} was altered in the meantime.", names.original.bare()))
-                .todo("Remove the run with `osc cleanup` and begin anew."));
+        let published = publication::fingerprint(&mut session, &names.publication).await?;
+        if again != followed.found || published != followed.publication {
+            return Err(disturbed(format!(
+                "The table {}, or what is published of it, was altered in the meantime.",
+                names.original.bare()
+            ))
+            .todo("Remove the run with `osc cleanup` and begin anew."));
         }
-        let begins = begins_at(&mut session, names).await?;
-        let start = match &origin {
-            Some(spot) if spot.lsn() < begins => {
-                return Err(disturbed(format!(
-                    "The slot stands at {begins}, behind the stored place {}: what lies between is not there any more.",
-                    spot.lsn()
-                ))
-                .todo("Remove the run with `osc cleanup` and begin anew."));
-            }
-            Some(spot) => spot.lsn(),
-            None => begins,
-        };
         drop(session);
+        let start = match &origin {
+            Some(spot) => spot.lsn(),
+            None => followed.begins,
+        };
         let watched = Watched {
-            oid: found.oid,
+            oid: followed.found.oid,
             table: names.original.bare(),
             key: key.clone(),
             marks: names.marks.clone(),
@@ -122,7 +136,7 @@ impl PostgresFeed {
         let (stream, system) =
             Stream::start(address, names, Decoder::new(watched, start), origin.as_ref(), options).await?;
         let pinned = address.pinned(&system.server);
-        let watch = Watch::start(&pinned, names, found, options.look_every, stream.shared.clone());
+        let watch = Watch::start(&pinned, names, followed, options.look_every, stream.shared.clone());
         let handle = Handle(stream.shared.clone());
         let position = Spot::new(&system.server, system.timeline, start).to_position();
         let barrier = Barrier::new(&pinned, options.give_up);
@@ -203,18 +217,4 @@ impl Feed for PostgresFeed {
             }
         }
     }
-}
-
-/// Where the slot stands: nothing before it can be had any more.
-async fn begins_at(session: &mut Session, names: &Names) -> Result<Lsn> {
-    let sql = format!(
-        "SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = {}",
-        super::sql::text(&names.slot)
-    );
-    let found = session.value(&sql).await?.and_then(|t| Lsn::parse(&t));
-    found.ok_or_else(|| {
-        Error::definite(format!("osc's replication slot '{}' is gone: the changes since then are lost to the run.", names.slot))
-            .table("The table was not swapped and is as the application left it; the copy beside it is incomplete.")
-            .todo("Remove the run with `osc cleanup` and begin anew.")
-    })
 }

@@ -44,11 +44,11 @@ fn fingerprint_sql(condition: &str) -> String {
 
 /// Looks a table up by its name. Refuses what has no identity that can be followed.
 pub async fn find(session: &mut Session, table: &Table) -> Result<Found> {
-    let condition =
-        format!("n.nspname = {} AND c.relname = {}", text(table.schema.bare()), text(table.name.bare()));
-    let row = session.first(&fingerprint_sql(&condition)).await?.ok_or_else(|| {
-        Error::refused(format!("There is no table {}.", table.bare()))
-    })?;
+    let condition = format!("n.nspname = {} AND c.relname = {}", text(table.schema.bare()), text(table.name.bare()));
+    let row = session
+        .first(&fingerprint_sql(&condition))
+        .await?
+        .ok_or_else(|| Error::refused(format!("There is no table {}.", table.bare())))?;
     let oid: u32 = number(&row, 0)?;
     let fingerprint = text_at(&row, 1).unwrap_or_default();
     let no_identity = |why: &str| {

@@ -67,8 +67,15 @@ pub async fn drop(session: &mut Session, publication: &Ident) -> Result<()> {
     session.exec(&format!("DROP PUBLICATION IF EXISTS {publication}")).await.map(std::mem::drop)
 }
 
-/// Whether the publication is there.
-pub async fn exists(session: &mut Session, publication: &Ident) -> Result<bool> {
-    let sql = format!("SELECT 1 FROM pg_publication WHERE pubname = {}", text(publication.bare()));
-    Ok(session.first(&sql).await?.is_some())
+/// What is published, compared as a whole; empty when the publication is gone. 18 goes on without a word when it is
+/// (15 ends the stream): what changes then is in no stream.
+pub async fn fingerprint(session: &mut Session, publication: &Ident) -> Result<String> {
+    let sql = format!(
+        "SELECT concat_ws('|', p.oid, p.puballtables, p.pubinsert, p.pubupdate, p.pubdelete, p.pubtruncate, \
+           (SELECT string_agg(concat_ws(',', r.oid, r.prrelid, r.prattrs::text, r.prqual::text), ';' ORDER BY r.oid) \
+            FROM pg_publication_rel r WHERE r.prpubid = p.oid)) \
+         FROM pg_publication p WHERE p.pubname = {}",
+        text(publication.bare())
+    );
+    Ok(session.value(&sql).await?.unwrap_or_default())
 }

@@ -99,7 +99,10 @@ impl Session {
             )));
         }
         if facts.get(2) == Some("t") {
-            return Err(Error::refused(format!("The server at {} is a standby; osc needs the primary.", address.describe())));
+            return Err(Error::refused(format!(
+                "The server at {} is a standby; osc needs the primary.",
+                address.describe()
+            )));
         }
         let server = facts.get(3).unwrap_or_default();
         if let Some(pin) = address.pin().filter(|pin| *pin != server) {

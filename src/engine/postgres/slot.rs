@@ -20,6 +20,8 @@ use super::lsn::Lsn;
 use super::names::Names;
 use super::session::{self, Session, number, text_at};
 use super::sql::{Table, text};
+use super::wire::Wire;
+use crate::engine::disturbed;
 use crate::error::{Error, Result};
 
 /// How often who is waited for is looked at.
@@ -81,7 +83,8 @@ async fn wait_for_writers(session: &mut Session, table: &Table, deadline: Instan
         rows.iter().map(|row| Ok((text_at(row, 0).unwrap_or_default(), number(row, 1)?))).collect()
     };
     let first = read(session).await?;
-    let mut waiting = Waiting::new("the copy can begin only when these transactions, which write to the table, have ended");
+    let mut waiting =
+        Waiting::new("the copy can begin only when these transactions, which write to the table, have ended");
     let mut now = first.clone();
     loop {
         now.retain(|one| first.contains(one));
@@ -96,6 +99,27 @@ async fn wait_for_writers(session: &mut Session, table: &Table, deadline: Instan
         tokio::time::sleep(LOOK_EVERY).await;
         now = read(session).await?;
     }
+}
+
+/// Where the slot stands: nothing before it can be had any more.
+pub async fn begins_at(wire: &mut Wire, slot: &str) -> Result<Lsn> {
+    let sql = format!("SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = {}", text(slot));
+    let cell = wire.query(&sql).await?.into_iter().flatten().flatten().next();
+    cell.and_then(|t| Lsn::parse(&t)).ok_or_else(|| {
+        disturbed(format!("osc's replication slot '{slot}' is gone, and with it the changes since it was read last."))
+            .todo("Remove the run with `osc cleanup` and begin anew.")
+    })
+}
+
+/// An error when the slot has moved beyond the place from which the stream is wanted.
+pub fn refuse_gap(begins: Lsn, wanted: Lsn) -> Result<()> {
+    if wanted >= begins {
+        return Ok(());
+    }
+    Err(disturbed(format!(
+        "osc's replication slot stands at {begins}, beyond the place {wanted} that is needed: what lies between is not there any more."
+    ))
+    .todo("Remove the run with `osc cleanup` and begin anew."))
 }
 
 /// Removes the slot, and ends whoever reads from it. It may be gone already.
@@ -124,7 +148,9 @@ pub async fn drop(session: &mut Session, slot: &str) -> Result<()> {
             }
         }
         if begun.elapsed() > READER {
-            return Err(Error::transient(format!("The replication slot '{slot}' is still being read by another connection.")));
+            return Err(Error::transient(format!(
+                "The replication slot '{slot}' is still being read by another connection."
+            )));
         }
     }
 }
@@ -153,9 +179,11 @@ fn explain(error: Error) -> Error {
         Some("42501") => Error::refused("osc's account may not make a replication slot.")
             .todo("ALTER ROLE … REPLICATION, as docs/grants/postgres.sql says.")
             .caused_by(error),
-        Some("42710") => Error::refused("osc's replication slot for this table is there already: another run, or what one left.")
-            .todo("See `osc cleanup`.")
-            .caused_by(error),
+        Some("42710") => {
+            Error::refused("osc's replication slot for this table is there already: another run, or what one left.")
+                .todo("See `osc cleanup`.")
+                .caused_by(error)
+        }
         _ => error.context("The replication slot could not be made"),
     }
 }

@@ -202,6 +202,7 @@ impl Stream {
             system: origin.map(|spot| System { server: spot.server.clone(), timeline: spot.timeline }),
             answered: Instant::now(),
             confirmed: Lsn(0),
+            heard: Lsn(0),
         };
         let wire = task.connect_patiently().await?;
         let system = task.system.clone().ok_or_else(|| Error::definite("The stream's server has no name."))?;
@@ -224,6 +225,8 @@ struct Task {
     system: Option<System>,
     answered: Instant,
     confirmed: Lsn,
+    /// How far the server says that its stream has come.
+    heard: Lsn,
 }
 
 impl Task {
@@ -299,7 +302,12 @@ impl Task {
             _ => self.system = Some(found),
         }
         refuse_as_standby(&mut wire).await?;
-        let started = tokio::time::timeout(QUICK, wire.start(&self.names.slot, &self.names.publication, self.decoder.at()));
+        // Asked for a place before the slot's, the server would begin at the slot's and not say so.
+        let begins = slot::begins_at(&mut wire, &self.names.slot).await?;
+        slot::refuse_gap(begins, self.decoder.at())?;
+        self.heard = Lsn(0);
+        let started =
+            tokio::time::timeout(QUICK, wire.start(&self.names.slot, &self.names.publication, self.decoder.at()));
         match started.await {
             Err(_) => Err(Error::transient("The server did not begin the change stream in time.")),
             Ok(Err(error)) => {
@@ -348,7 +356,12 @@ impl Task {
                             self.shared.put(self.decoder.take());
                             read?;
                         }
-                        Frame::Alive { answer: asked, .. } => answer |= asked,
+                        Frame::Alive { upto, answer: asked } => {
+                            // All before it has been read, so that is what was received: a server that is
+                            // shutting down waits to hear it.
+                            self.heard = upto;
+                            answer |= asked;
+                        }
                     }
                 }
                 () = self.shared.room.notified() => {
@@ -369,7 +382,7 @@ impl Task {
     async fn answer(&mut self, wire: &mut Wire) -> Result<()> {
         let durable = self.shared.state().durable;
         let moved = (durable > self.confirmed).then_some(durable);
-        match tokio::time::timeout(QUICK, wire.confirm(self.decoder.at(), moved)).await {
+        match tokio::time::timeout(QUICK, wire.confirm(self.heard.max(self.decoder.at()), moved)).await {
             Err(_) => return Err(Error::transient("The server takes no answers.")),
             Ok(sent) => sent?,
         }

@@ -10,7 +10,8 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use super::connect::Address;
-use super::identity::{self, Found};
+use super::feed::Followed;
+use super::identity;
 use super::names::Names;
 use super::publication;
 use super::session::{Session, is_lost, text_at};
@@ -34,11 +35,11 @@ impl Drop for Watch {
 }
 
 impl Watch {
-    pub fn start(address: &Address, names: &Names, found: &Found, every: Duration, shared: Arc<Shared>) -> Watch {
+    pub fn start(address: &Address, names: &Names, followed: &Followed, every: Duration, shared: Arc<Shared>) -> Watch {
         let mut looker = Looker {
             address: address.clone(),
             names: names.clone(),
-            found: found.clone(),
+            followed: followed.clone(),
             session: None,
             warned: false,
         };
@@ -60,7 +61,7 @@ impl Watch {
 struct Looker {
     address: Address,
     names: Names,
-    found: Found,
+    followed: Followed,
     session: Option<Session>,
     warned: bool,
 }
@@ -80,14 +81,22 @@ impl Looker {
 
     async fn look_with(&mut self, session: &mut Session) -> Result<Option<crate::error::Error>> {
         let table = self.names.original.bare();
-        let row = session.first(&identity::watch_sql(self.found.oid)).await?;
+        let row = session.first(&identity::watch_sql(self.followed.found.oid)).await?;
         let now = row.as_ref().and_then(|row| text_at(row, 1)).unwrap_or_default();
-        if now != self.found.fingerprint {
+        if now != self.followed.found.fingerprint {
             publication::drop(session, &self.names.publication).await?;
             let what = if row.is_none() { "was dropped" } else { "was altered" };
             return Ok(Some(
                 disturbed(format!("The table {table} {what} while the run was on."))
                     .todo("Remove the run with `osc cleanup` and begin anew."),
+            ));
+        }
+        if publication::fingerprint(session, &self.names.publication).await? != self.followed.publication {
+            return Ok(Some(
+                disturbed(format!(
+                    "Somebody changed or dropped osc's publication of {table}: its changes can't be followed any more."
+                ))
+                .todo("Remove the run with `osc cleanup` and begin anew."),
             ));
         }
         let sql = format!(
@@ -96,8 +105,10 @@ impl Looker {
         );
         let Some(row) = session.first(&sql).await? else {
             return Ok(Some(
-                disturbed("Somebody dropped osc's replication slot: the changes of the table can't be followed any more.")
-                    .todo("Remove the run with `osc cleanup` and begin anew."),
+                disturbed(
+                    "Somebody dropped osc's replication slot: the changes of the table can't be followed any more.",
+                )
+                .todo("Remove the run with `osc cleanup` and begin anew."),
             ));
         };
         let status = text_at(&row, 0).unwrap_or_default();

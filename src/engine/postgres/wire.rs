@@ -88,8 +88,13 @@ impl Wire {
             .and_then(|row| row.first()?.as_deref()?.parse().ok())
             .unwrap_or_default();
         if own != wire.pid {
-            return Err(Error::refused(format!("{} is a connection pooler, not the server itself.", address.describe()))
-                .todo("Give osc a URL that leads to the server: the change stream and locks need a session of their own."));
+            return Err(Error::refused(format!(
+                "{} is a connection pooler, not the server itself.",
+                address.describe()
+            ))
+            .todo(
+                "Give osc a URL that leads to the server: the change stream and locks need a session of their own.",
+            ));
         }
         Ok(wire)
     }
@@ -202,13 +207,14 @@ impl Wire {
     /// the first message. It waits for it when it shuts down, until it is where its stream ends: ours
     /// stays behind for as long as keys are unsynced, and a server that was asked to stop would hang. And
     /// it counts it as a standby's, for commits that wait for one. So the second message takes it back:
-    /// with no flush position the server looks at what was written, and counts us for nothing.
+    /// with no flush position the server looks at what was written, and counts us for nothing. It is asked to
+    /// answer: a server that has nothing to send says nothing else.
     pub async fn confirm(&mut self, received: Lsn, durable: Option<Lsn>) -> Result<()> {
         let mut out = BytesMut::new();
         if let Some(durable) = durable {
-            status(&mut out, received, durable)?;
+            status(&mut out, received, durable, false)?;
         }
-        status(&mut out, received, Lsn(0))?;
+        status(&mut out, received, Lsn(0), true)?;
         self.send(&out).await
     }
 
@@ -259,14 +265,7 @@ impl Wire {
     }
 }
 
-/// Tells the server, when it can be told, that we are gone.
-impl Drop for Wire {
-    fn drop(&mut self) {
-        tracing::trace!(connection = self.pid, "the stream's connection is closed");
-    }
-}
-
-fn status(out: &mut BytesMut, received: Lsn, durable: Lsn) -> Result<()> {
+fn status(out: &mut BytesMut, received: Lsn, durable: Lsn, ask: bool) -> Result<()> {
     let clock = SystemTime::UNIX_EPOCH + Duration::from_secs(EPOCH_S);
     let now = SystemTime::now().duration_since(clock).unwrap_or_default().as_micros();
     let mut body = BytesMut::with_capacity(34);
@@ -275,7 +274,7 @@ fn status(out: &mut BytesMut, received: Lsn, durable: Lsn) -> Result<()> {
     body.put_u64(durable.0);
     body.put_u64(0);
     body.put_u64(u64::try_from(now).unwrap_or_default());
-    body.put_u8(0);
+    body.put_u8(ask.into());
     frontend::CopyData::new(body.freeze()).map_err(broken)?.write(out);
     Ok(())
 }
