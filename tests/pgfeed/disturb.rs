@@ -43,6 +43,7 @@ async fn ddl_stops() {
             w.drain().await;
             w.run("CREATE INDEX ON t (v); ANALYZE t; COMMENT ON TABLE t IS 'x'; GRANT SELECT ON t TO PUBLIC").await;
             w.run("VACUUM FULL t").await;
+            w.run("REINDEX TABLE CONCURRENTLY t").await;
             w.run("UPDATE t SET v = 2").await;
             assert_eq!(w.drain_ids().await, [1], "harmless DDL");
             w.run(ddl).await;
@@ -115,6 +116,43 @@ async fn what_can_not_be_published_without_harm_is_refused_before_anybody_met_it
             let error = osc::engine::postgres::identity::find(&mut session, &names.original).await.unwrap_err();
             assert_eq!(error.kind(), Kind::Refused, "{more}: {error}");
             run(&app, "INSERT INTO t VALUES (1, 1); UPDATE t SET v = 2; DELETE FROM t").await;
+            run(&app, &format!("DROP SCHEMA {schema} CASCADE")).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_key_is_an_index_that_tells_every_row_apart() {
+    on_both(|server| async move {
+        let blind = "CREATE COLLATION blind (provider = icu, locale = 'und-u-ks-level2', deterministic = false)";
+        for (columns, more, key) in [
+            ("b int, a int, PRIMARY KEY (b, a)", "", Some("\"b\", \"a\"")),
+            (
+                "a int NOT NULL, b int UNIQUE, c int NOT NULL",
+                "CREATE UNIQUE INDEX ON t (c, a); CREATE UNIQUE INDEX ON t (c) WHERE a > 0",
+                Some("\"c\", \"a\""),
+            ),
+            ("a int NOT NULL, b int", "CREATE UNIQUE INDEX ON t ((a + 1)); CREATE UNIQUE INDEX ON t (a, b)", None),
+            (
+                "a text NOT NULL",
+                &format!(
+                    "{blind}; ALTER TABLE t ALTER a TYPE text COLLATE blind; CREATE UNIQUE INDEX ON t (a COLLATE \"C\")"
+                ),
+                None,
+            ),
+        ] {
+            let (schema, app) = schema(&server, columns).await;
+            run(&app, &format!("{more}; ALTER TABLE t REPLICA IDENTITY FULL")).await;
+            let address = Address::parse(&server.osc, None).unwrap();
+            let table = Table::new(&schema, "t");
+            let mut session = osc::engine::postgres::session::Session::open(&address).await.unwrap();
+            let found = osc::engine::postgres::identity::find(&mut session, &table).await.unwrap();
+            let chosen = osc::engine::postgres::key::choose(&mut session, &table, &found).await;
+            match key {
+                Some(key) => assert_eq!(chosen.unwrap().names(), key),
+                None => assert_eq!(chosen.unwrap_err().kind(), Kind::Refused),
+            }
             run(&app, &format!("DROP SCHEMA {schema} CASCADE")).await;
         }
     })

@@ -2,9 +2,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
+use std::ops::{Deref, DerefMut};
 use std::process::Command;
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use osc::engine::postgres::connect::Address;
 use osc::engine::postgres::feed::{self, Followed, Handle, PostgresFeed};
@@ -13,10 +14,10 @@ use osc::engine::postgres::key::KeyShape;
 use osc::engine::postgres::marks::Marker;
 use osc::engine::postgres::names::Names;
 use osc::engine::postgres::session::Session;
-use osc::engine::postgres::sql::{Ident, Table};
+use osc::engine::postgres::sql::Table;
 use osc::engine::postgres::stream::Options;
 use osc::engine::{Event, Feed};
-use osc::error::{Error, Result};
+use osc::error::{Error, Kind, Result};
 use osc::model::{Key, Position, Token};
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
@@ -122,6 +123,22 @@ pub async fn get(client: &Client, sql: &str) -> Option<String> {
     })?
 }
 
+/// The feed, always there but while it is replaced: two on one slot would drive each other out.
+pub struct Open(Option<PostgresFeed>);
+
+impl Deref for Open {
+    type Target = PostgresFeed;
+    fn deref(&self) -> &PostgresFeed {
+        self.0.as_ref().unwrap()
+    }
+}
+
+impl DerefMut for Open {
+    fn deref_mut(&mut self) -> &mut PostgresFeed {
+        self.0.as_mut().unwrap()
+    }
+}
+
 pub struct World {
     pub server: Server,
     pub address: Address,
@@ -132,7 +149,7 @@ pub struct World {
     pub names: Names,
     pub followed: Followed,
     pub key: KeyShape,
-    pub feed: PostgresFeed,
+    pub feed: Open,
     pub handle: Handle,
     pub start: Position,
     pub marker: Marker,
@@ -177,7 +194,7 @@ impl World {
             names,
             followed,
             key,
-            feed,
+            feed: Open(Some(feed)),
             handle,
             start,
             marker,
@@ -190,9 +207,10 @@ impl World {
     pub async fn reopen(&mut self, from: Option<&Position>, options: Options) -> Result<()> {
         self.life = rand::random();
         self.marker = Marker::new(&self.address, &self.names, self.life);
+        self.feed.0 = None;
         let (feed, handle, _) =
             PostgresFeed::open(&self.address, &self.names, &self.followed, &self.key, self.life, from, options).await?;
-        (self.feed, self.handle) = (feed, handle);
+        (self.feed.0, self.handle) = (Some(feed), handle);
         Ok(())
     }
 
@@ -210,7 +228,11 @@ impl World {
     /// Sends a mark and waits for its commit.
     pub async fn mark(&mut self) -> Token {
         self.token += 1;
-        self.marker.mark(Token(self.token)).await.unwrap();
+        let begun = Instant::now();
+        while let Err(error) = self.marker.mark(Token(self.token)).await {
+            assert!(error.kind() == Kind::Transient && begun.elapsed() < PATIENCE, "{error}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
         Token(self.token)
     }
 
@@ -262,11 +284,7 @@ impl World {
 pub async fn look(address: &Address, names: &Names) -> (Found, KeyShape) {
     let mut session = Session::open(address).await.unwrap();
     let found = identity::find(&mut session, &names.original).await.unwrap();
-    let columns = match &found.identity {
-        identity::Identity::Columns(columns) => columns.clone(),
-        identity::Identity::Full => vec![Ident::new("id")],
-    };
-    let key = KeyShape::read(&mut session, &names.original, &columns).await.unwrap();
+    let key = osc::engine::postgres::key::choose(&mut session, &names.original, &found).await.unwrap();
     (found, key)
 }
 

@@ -78,6 +78,8 @@ pub async fn prepare(
     patience: Duration,
 ) -> Result<Followed> {
     let mut session = Session::open(address).await?;
+    // Before the publication is touched: it may be that of a run which is alive.
+    slot::refuse_existing(&mut session, &names.slot).await?;
     let probe = key.columns.first().map(|c| c.name.clone()).unwrap_or(Ident::new(""));
     publication::create(&mut session, names, found, &probe).await?;
     match slot::create(address, names, patience).await {

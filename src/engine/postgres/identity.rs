@@ -26,9 +26,10 @@ pub struct Found {
     pub fingerprint: String,
 }
 
-/// An expression that prints what the fingerprint is of, for the pg_class row `c`.
+/// An expression that prints what the fingerprint is of, for the pg_class row `c`. Not the index's number: REINDEX
+/// CONCURRENTLY changes that, and nothing else.
 const FINGERPRINT: &str = "concat_ws('|', n.nspname, c.relname, c.relkind, c.relpersistence, c.relreplident, \
-    (SELECT string_agg(concat_ws(',', i.indexrelid, i.indkey::text, i.indimmediate, i.indisvalid), ';') \
+    (SELECT string_agg(concat_ws(',', i.indkey::text, i.indnkeyatts, i.indimmediate), ';' ORDER BY i.indkey::text) \
      FROM pg_index i WHERE i.indrelid = c.oid AND (i.indisreplident OR (i.indisprimary AND c.relreplident = 'd'))), \
     (SELECT string_agg(concat_ws(',', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attcollation, a.attnotnull, \
        a.attgenerated, a.attidentity), ';' ORDER BY a.attnum) \

@@ -122,6 +122,20 @@ pub fn refuse_gap(begins: Lsn, wanted: Lsn) -> Result<()> {
     .todo("Remove the run with `osc cleanup` and begin anew."))
 }
 
+/// An error when the slot is there.
+pub async fn refuse_existing(session: &mut Session, slot: &str) -> Result<()> {
+    let sql = format!("SELECT 1 FROM pg_replication_slots WHERE slot_name = {}", text(slot));
+    match session.first(&sql).await? {
+        None => Ok(()),
+        Some(_) => Err(there_already()),
+    }
+}
+
+fn there_already() -> Error {
+    Error::refused("osc's replication slot for this table is there already: another run, or what one left.")
+        .todo("See `osc cleanup`.")
+}
+
 /// Removes the slot, and ends whoever reads from it. It may be gone already.
 pub async fn drop(session: &mut Session, slot: &str) -> Result<()> {
     let name = text(slot);
@@ -179,11 +193,7 @@ fn explain(error: Error) -> Error {
         Some("42501") => Error::refused("osc's account may not make a replication slot.")
             .todo("ALTER ROLE … REPLICATION, as docs/grants/postgres.sql says.")
             .caused_by(error),
-        Some("42710") => {
-            Error::refused("osc's replication slot for this table is there already: another run, or what one left.")
-                .todo("See `osc cleanup`.")
-                .caused_by(error)
-        }
+        Some("42710") => there_already().caused_by(error),
         _ => error.context("The replication slot could not be made"),
     }
 }

@@ -1,7 +1,9 @@
 //! The key of a table: which columns, how their values are encoded, and how rows are asked for by it.
 
+mod choose;
 mod code;
 
+pub use choose::choose;
 pub use code::Form;
 
 use super::session::{Session, text_at};
