@@ -232,17 +232,20 @@ async fn a_slot_that_is_gone_is_said_so() {
 async fn a_server_that_would_take_us_for_a_standby_is_refused() {
     let _alone = alone().await;
     on_both(|server| async move {
-        let w = World::new(&server, T).await;
+        let mut w = World::new(&server, T).await;
         run(&w.admin, "ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (far, \"*\")'").await;
         run(&w.admin, "SELECT pg_reload_conf()").await;
         tokio::time::sleep(Duration::from_millis(500)).await;
         let opened =
             PostgresFeed::open(&w.address, &w.names, &w.followed, &w.key, 1, None, Options::default()).await.map(drop);
+        let running = w.error().await;
         run(&w.admin, "ALTER SYSTEM RESET synchronous_standby_names").await;
         run(&w.admin, "SELECT pg_reload_conf()").await;
         let error = opened.unwrap_err();
         assert_eq!(error.kind(), Kind::Refused, "{error}");
         assert!(error.what().contains("standby"), "{error}");
+        assert_eq!(running.kind(), Kind::Definite, "{running}");
+        assert!(running.what().contains("standby"), "{running}");
         w.done().await;
     })
     .await;

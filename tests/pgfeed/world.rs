@@ -28,7 +28,6 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// One server and its accounts.
 #[derive(Debug, Clone)]
 pub struct Server {
-    pub name: String,
     pub admin: String,
     pub app: String,
     pub osc: String,
@@ -57,13 +56,7 @@ pub fn server(kind: &str, name: &str) -> Server {
     let printed = db(&["start", kind, "--name", name]);
     let value = |name: &str| printed.lines().find_map(|l| l.strip_prefix(name)).unwrap().to_string();
     db(&["client", name, "-qc", HOSTILE]);
-    Server {
-        name: name.into(),
-        admin: value("OSC_ADMIN_URL="),
-        app: value("APP_URL="),
-        osc: value("OSC_URL="),
-        data: value("DATADIR="),
-    }
+    Server { admin: value("OSC_ADMIN_URL="), app: value("APP_URL="), osc: value("OSC_URL="), data: value("DATADIR=") }
 }
 
 pub const KINDS: [&str; 2] = ["postgres15", "postgres"];
@@ -151,7 +144,6 @@ pub struct World {
     pub key: KeyShape,
     pub feed: Open,
     pub handle: Handle,
-    pub start: Position,
     pub marker: Marker,
     life: u64,
     token: u64,
@@ -183,7 +175,7 @@ impl World {
         let followed = feed::prepare(&address, &names, &found, &key, PATIENCE).await.unwrap();
         let life = rand::random();
         let marker = Marker::new(&address, &names, life);
-        let (feed, handle, start) =
+        let (feed, handle, _) =
             PostgresFeed::open(&address, &names, &followed, &key, life, None, options).await.unwrap();
         World {
             server: server.clone(),
@@ -196,7 +188,6 @@ impl World {
             key,
             feed: Open(Some(feed)),
             handle,
-            start,
             marker,
             life,
             token: 0,

@@ -43,7 +43,7 @@ pub struct Options {
     pub held: Duration,
     /// How often the server is answered.
     pub answer_every: Duration,
-    /// How often the table and the slot are looked at.
+    /// How often the table is looked at; the slot and the publication at every tenth look.
     pub look_every: Duration,
 }
 
@@ -55,7 +55,7 @@ impl Default for Options {
             silence: Duration::from_secs(75),
             held: Duration::from_secs(10),
             answer_every: Duration::from_secs(5),
-            look_every: Duration::from_millis(200),
+            look_every: Duration::from_millis(100),
         }
     }
 }
@@ -419,16 +419,37 @@ enum Ended {
 }
 
 /// A stream that counts as a synchronous standby would answer for the durability of the application's commits, or
-/// hold them up. `confirm` keeps the server from it; a setting that names everybody is refused all the same.
+/// hold them up. `confirm` keeps the server from it; a setting that names everybody is refused all the same, here and
+/// when `watch` sees it.
 async fn refuse_as_standby(wire: &mut Wire) -> Result<()> {
     let rows = wire.query("SHOW synchronous_standby_names").await?;
     let names = rows.into_iter().flatten().flatten().next().unwrap_or_default();
-    let words = names.split(|c: char| c == ',' || c == '(' || c == ')').map(|word| word.trim().trim_matches('"'));
-    if words.clone().any(|word| word == "*" || word.eq_ignore_ascii_case("osc")) {
+    if names_us(&names) {
         return Err(Error::refused(format!(
             "synchronous_standby_names is '{names}': the server would take osc for a standby that commits wait for."
         ))
         .todo("Name the standbys in synchronous_standby_names instead of '*'."));
     }
     Ok(())
+}
+
+/// Whether this setting of synchronous_standby_names would match our connection.
+pub fn names_us(setting: &str) -> bool {
+    let words = setting.split([',', '(', ')']).map(|word| word.trim().trim_matches('"'));
+    words.into_iter().any(|word| word == "*" || word.eq_ignore_ascii_case("osc"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names_us;
+
+    #[test]
+    fn everybody_is_us() {
+        for setting in ["*", "ANY 1 (far, \"*\")", "FIRST 2 (*)", "2(a,OSC)"] {
+            assert!(names_us(setting), "{setting}");
+        }
+        for setting in ["", "far", "ANY 1 (far, \"a*\")", "FIRST 2 (oscar, s2)"] {
+            assert!(!names_us(setting), "{setting}");
+        }
+    }
 }

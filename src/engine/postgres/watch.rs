@@ -1,8 +1,8 @@
 //! What the stream does not tell: DDL on the table, a replica identity that changes, a slot that is about to go.
 //!
-//! A few times a second one query looks at all of it. A changed identity is the one that can't wait: from that
-//! moment the application's UPDATE and DELETE fail because of our publication. So the publication is dropped
-//! first, and then the run ends.
+//! A changed identity is the one that can't wait: from that moment the application's UPDATE and DELETE fail because
+//! of our publication. So the table is looked at ten times a second, and when it was altered the publication is
+//! dropped first, and then the run ends. The rest is looked at once a second.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,12 +16,15 @@ use super::names::Names;
 use super::publication;
 use super::session::{Session, is_lost, text_at};
 use super::sql::text;
-use super::stream::Shared;
+use super::stream::{Shared, names_us};
 use crate::engine::disturbed;
 use crate::error::Result;
 
 /// With less log than this left to the slot, the user is warned.
 const LITTLE_BYTES: i64 = 256 << 20;
+
+/// The slot and the publication are looked at once in so many looks.
+const REST_EVERY: u64 = 10;
 
 /// Looks until it is dropped or has found something.
 pub struct Watch {
@@ -42,6 +45,7 @@ impl Watch {
             followed: followed.clone(),
             session: None,
             warned: false,
+            looks: 0,
         };
         let task = tokio::spawn(async move {
             loop {
@@ -64,6 +68,7 @@ struct Looker {
     followed: Followed,
     session: Option<Session>,
     warned: bool,
+    looks: u64,
 }
 
 impl Looker {
@@ -91,6 +96,11 @@ impl Looker {
                     .todo("Remove the run with `osc cleanup` and begin anew."),
             ));
         }
+        self.looks += 1;
+        if self.looks % REST_EVERY == 1 { self.rest(session, &table).await } else { Ok(None) }
+    }
+
+    async fn rest(&mut self, session: &mut Session, table: &str) -> Result<Option<crate::error::Error>> {
         if publication::fingerprint(session, &self.names.publication).await? != self.followed.publication {
             return Ok(Some(
                 disturbed(format!(
@@ -100,7 +110,7 @@ impl Looker {
             ));
         }
         let sql = format!(
-            "SELECT wal_status, safe_wal_size FROM pg_replication_slots WHERE slot_name = {}",
+            "SELECT wal_status, safe_wal_size, current_setting('synchronous_standby_names') FROM pg_replication_slots WHERE slot_name = {}",
             text(&self.names.slot)
         );
         let Some(row) = session.first(&sql).await? else {
@@ -111,6 +121,15 @@ impl Looker {
                 .todo("Remove the run with `osc cleanup` and begin anew."),
             ));
         };
+        let standbys = text_at(&row, 2).unwrap_or_default();
+        if names_us(&standbys) {
+            return Ok(Some(
+                disturbed(format!(
+                    "synchronous_standby_names is '{standbys}' now: the server would take osc for a standby that commits wait for."
+                ))
+                .todo("Name the standbys instead of '*'; then run the same command again."),
+            ));
+        }
         let status = text_at(&row, 0).unwrap_or_default();
         let left: Option<i64> = text_at(&row, 1).and_then(|t| t.parse().ok());
         if status == "lost" {
