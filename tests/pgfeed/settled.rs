@@ -69,6 +69,32 @@ async fn keys_of_a_live_write_are_visible_when_they_come() {
     on_both(|server| async move { under_writers(&server, 400).await }).await;
 }
 
+/// A standby that comes and goes: many commits are decoded long before they are visible. Without it the two are so
+/// close together that a feed with no barrier at all passes (seen).
+#[tokio::test]
+async fn also_while_a_standby_comes_and_goes() {
+    let _alone = alone().await;
+    on_both(|server| async move {
+        let admin = connect(&server.admin).await;
+        let toggle = async {
+            loop {
+                for setting in ["SET synchronous_standby_names = 'away'", "RESET synchronous_standby_names"] {
+                    run(&admin, &format!("ALTER SYSTEM {setting}")).await;
+                    run(&admin, "SELECT pg_reload_conf()").await;
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        };
+        tokio::select! {
+            () = under_writers(&server, 150) => {}
+            () = toggle => {}
+        }
+        run(&admin, "ALTER SYSTEM RESET synchronous_standby_names").await;
+        run(&admin, "SELECT pg_reload_conf()").await;
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn also_when_the_transaction_numbers_have_wrapped() {
     for kind in KINDS {

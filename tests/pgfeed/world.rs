@@ -55,6 +55,8 @@ pub fn server(kind: &str, name: &str) -> Server {
     let _one_at_a_time = STARTING.lock().unwrap_or_else(|e| e.into_inner());
     let printed = db(&["start", kind, "--name", name]);
     let value = |name: &str| printed.lines().find_map(|l| l.strip_prefix(name)).unwrap().to_string();
+    // What a test that failed in the middle may have left: every commit would hang.
+    db(&["client", name, "-qc", "ALTER SYSTEM RESET synchronous_standby_names", "-c", "SELECT pg_reload_conf()"]);
     db(&["client", name, "-qc", HOSTILE]);
     Server { admin: value("OSC_ADMIN_URL="), app: value("APP_URL="), osc: value("OSC_URL="), data: value("DATADIR=") }
 }
