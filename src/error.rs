@@ -22,6 +22,8 @@ pub enum Kind {
     Refused,
     /// The words of the command line or of the configuration are wrong. Exit 2.
     Usage,
+    /// Two tables that should be equal are not. Exit 4.
+    Different,
     /// The server may or may not have done it: look at the catalog before deciding anything.
     Ambiguous,
     /// The run stopped where it can be resumed: on request, or a lost connection that stayed lost.
@@ -42,6 +44,7 @@ impl Kind {
             Kind::Definite => 1,
             Kind::Usage => 2,
             Kind::Refused => 3,
+            Kind::Different => 4,
             Kind::Transient | Kind::Stopped => 5,
             Kind::Aborted => 6,
             Kind::Ambiguous => 7,
@@ -75,6 +78,10 @@ impl Error {
 
     pub fn refused(what: impl Into<String>) -> Self {
         Error::new(Kind::Refused, what)
+    }
+
+    pub fn different(what: impl Into<String>) -> Self {
+        Error::new(Kind::Different, what)
     }
 
     pub fn usage(what: impl Into<String>) -> Self {

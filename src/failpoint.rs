@@ -15,11 +15,12 @@ use crate::error::{Error, Result};
 pub const VARIABLE: &str = "OSC_FAILPOINT";
 
 /// Every place, in the order in which a run comes by.
-pub const NAMES: [&str; 14] = [
+pub const NAMES: [&str; 15] = [
     "shadow-built",
     "run-stored",
     "chunk-synced",
     "keys-synced",
+    "comparing",
     "before-lock",
     "lock-granted",
     "drained",

@@ -204,7 +204,7 @@ fn a_panic_flag_that_is_raised_already_refuses() {
 
 #[test]
 fn reserved_verbs_are_refused_whatever_they_are_given() {
-    let verbs = "verify status pause resume set cutover abort move revert migrate backfill purge diff lint rehearse";
+    let verbs = "status pause resume set cutover abort move revert migrate backfill purge diff lint rehearse";
     for verb in verbs.split(' ') {
         let sentence = format!("`osc {verb}` is not built yet.");
         Osc::new().run(&[verb]).ends(3).says(&sentence);
@@ -215,6 +215,25 @@ fn reserved_verbs_are_refused_whatever_they_are_given() {
     }
     Osc::new().run(&["alter", "--strategy", "instant", "--table", "t", "--alter", "x"]).ends(3).says("not built yet");
     Osc::new().run(&["pause", "x"]).says("--throttle-flag-file");
+}
+
+#[test]
+fn wrong_words_of_verify_are_usage_and_nothing_is_connected() {
+    let server = Uncalled::new();
+    let url = server.url();
+    let cases: &[(&[&str], &str)] = &[
+        (&[], "--with"),
+        (&["--with", ""], "--with must be TABLE"),
+        (&["--with", "b", "--rename", "x"], "--rename must be OLD=NEW"),
+        (&["--with", "b", "--rename", "x=y", "--alter", "ADD c INT"], "cannot be used with"),
+        (&["--with", "b", "--chunk-size", "0"], "--chunk-size must be"),
+    ];
+    for (more, sentence) in cases {
+        let words: Vec<&str> = ["verify", "--url", &url, "--table", "a"].iter().chain(*more).copied().collect();
+        Osc::new().run(&words).ends(2).says(sentence);
+    }
+    Osc::new().run(&["alter", "--url", &url, "--table", "a", "--alter", "x", "--no-verify", "--no-repair"]).ends(2);
+    server.was_not_called();
 }
 
 #[test]

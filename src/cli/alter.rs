@@ -46,7 +46,8 @@ async fn alter(request: AlterRequest) -> Result<()> {
         Look::SwappedBefore(finish) => return swapped_before(&request, &finish).await,
         Look::DoneBefore(finish) => return done_before(&request, &finish).await,
     };
-    let plan = prepared.plan()?;
+    let mut plan = prepared.plan()?;
+    tell_verification(&request, &mut plan);
     if !approve(&plan, &request)? {
         return Ok(());
     }
@@ -186,6 +187,8 @@ fn settings(request: &AlterRequest) -> Settings {
     let mut settings = Settings {
         copiers: request.threads,
         retries: request.default_retries,
+        verify: request.verify,
+        repair: request.repair,
         commit_limit: Some(request.max_commit),
         no_cutover: request.cutover.skip,
         patience: Patience { lock_wait: request.cutover.lock_timeout, hold: Duration::from_secs(2) },
@@ -196,6 +199,30 @@ fn settings(request: &AlterRequest) -> Settings {
         Chunk::Time(time) => settings.chunk_time = time,
     }
     settings
+}
+
+/// What the run looks at before it swaps, and what it does not.
+fn tell_verification(request: &AlterRequest, plan: &mut Plan) {
+    let (fact, warning) = match (request.verify, request.repair) {
+        (true, true) => {
+            ("every row is compared with the copy before the cutover; one that differs is synced again", None)
+        }
+        (true, false) => (
+            "every row is compared with the copy before the cutover",
+            Some(
+                "--no-repair: a row of the copy that differs is not synced again; it ends the run before the cutover.",
+            ),
+        ),
+        (false, _) => (
+            "none",
+            Some(
+                "--no-verify: the copy is not compared with the table before the cutover. A row that went wrong, by \
+                 a fault of osc, the server or whoever wrote to the copy, would not be noticed.",
+            ),
+        ),
+    };
+    plan.facts.push(("verification".into(), fact.into()));
+    plan.warnings.extend(warning.map(String::from));
 }
 
 /// Shows the plan, and asks where there is somebody to ask. False: it was a dry run, which ends here.

@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 const AFTER: &str = "\
-Exit codes: 0 done; 1 failed, the table is as it was; 2 usage; 3 refused; 4 different (verify); 5 stopped, can go on; \
+Exit codes: 0 done; 1 failed, the table is as it was; 2 usage; 3 refused; 4 different; 5 stopped, can go on; \
 6 aborted; 7 the outcome isn't known.";
 
 /// Changes the schema of a busy MySQL or MariaDB table without stopping the application.
@@ -57,6 +57,8 @@ pub enum Verb {
     Alter(Alter),
     /// Look whether a change could run, and touch nothing
     Check(Check),
+    /// Compare two tables, row by row and byte by byte: a copy that some tool has made, with its original
+    Verify(Verify),
     /// Remove what dead runs left behind; never a live run's, never an old table unless told to
     Cleanup(Cleanup),
     /// Look at the settings
@@ -67,8 +69,6 @@ pub enum Verb {
         #[arg(value_enum)]
         shell: Shell,
     },
-    /// Compare two tables (not built yet)
-    Verify(Anything),
     /// Tell how runs stand (not built yet)
     Status(Anything),
     /// Hold a run (not built yet)
@@ -139,6 +139,12 @@ pub struct Alter {
     /// Do everything but the swap, then remove the copy: a harmless first run
     #[arg(long, conflicts_with = "drop_old")]
     pub no_cut_over: bool,
+    /// Don't compare the copy with the table before the cutover: a row that went wrong would not be noticed
+    #[arg(long)]
+    pub no_verify: bool,
+    /// Compare, but don't sync rows again that differ: one such row ends the run before the cutover, with exit code 4
+    #[arg(long, conflicts_with = "no_verify")]
+    pub no_repair: bool,
     /// Drop the old table at the end; else it stays under a new name, and the summary says how to drop it
     #[arg(long)]
     pub drop_old: bool,
@@ -195,6 +201,31 @@ pub struct Tuning {
 pub struct Check {
     #[command(flatten)]
     pub change: Change,
+}
+
+#[derive(Args)]
+pub struct Verify {
+    /// TABLE or DATABASE.TABLE; odd names in backticks
+    #[arg(long)]
+    pub table: String,
+    /// The table to compare it with, on the same server
+    #[arg(long, value_name = "TABLE")]
+    pub with: String,
+    /// The ALTER that leads from the one to the other; else columns are found by their names
+    #[arg(long, conflicts_with = "rename")]
+    pub alter: Option<String>,
+    /// A column that has another name in the second table (repeatable)
+    #[arg(long, value_name = "OLD=NEW")]
+    pub rename: Vec<String>,
+    /// Rows that one statement compares, fixed; else sized by time
+    #[arg(long, value_name = "ROWS")]
+    pub chunk_size: Option<String>,
+    /// How long such a statement should take [default: 500]
+    #[arg(long, value_name = "MS")]
+    pub chunk_time_ms: Option<String>,
+    /// Hold while this file exists
+    #[arg(long, value_name = "FILE")]
+    pub throttle_flag_file: Option<String>,
 }
 
 #[derive(Args)]

@@ -51,6 +51,7 @@ fn kind_name(kind: Kind) -> &'static str {
         Kind::Transient => "transient",
         Kind::Definite => "failed",
         Kind::Refused => "refused",
+        Kind::Different => "different",
         Kind::Usage => "usage",
         Kind::Ambiguous => "unknown",
         Kind::Stopped => "stopped",

@@ -2,7 +2,7 @@
 //!
 //! `args` is what clap reads, `request` what a verb gets; between them stand the settings (flag, file,
 //! default) and the connection (URL, environment, option file). Nothing here knows an engine but the
-//! three verbs that open one.
+//! verbs that open one.
 
 pub mod alter;
 mod args;
@@ -24,6 +24,7 @@ mod server_url;
 mod settings;
 pub mod table_name;
 mod value;
+pub mod verify;
 
 use std::ffi::OsString;
 
@@ -55,6 +56,7 @@ pub fn run(words: Vec<OsString>) -> Result<()> {
     match verb {
         args::Verb::Alter(words) => alter::run(request::alter(words, &global, &env, output)?),
         args::Verb::Check(words) => check::run(request::check(words, &global, &env, output)?),
+        args::Verb::Verify(words) => verify::run(request::verify(words, &global, &env, output)?),
         args::Verb::Cleanup(words) => cleanup::run(request::cleanup(words, &global, &env, output)?),
         args::Verb::Config(args::Config::Show(tuning)) => config::show(&tuning, &global, &env, output),
         args::Verb::Completions { shell } => {

@@ -36,6 +36,10 @@ pub struct AlterRequest {
     /// What a commit may take before the copy slows down.
     pub max_commit: Duration,
     pub throttle: throttle::Settings,
+    /// Compare both sides before the cutover.
+    pub verify: bool,
+    /// Sync rows again that differ.
+    pub repair: bool,
     pub cutover: CutoverRequest,
     pub default_retries: u32,
     pub output: Output,
@@ -59,6 +63,20 @@ pub struct CheckRequest {
     pub table: TableName,
     pub alter: String,
     pub strategy: Strategy,
+    pub output: Output,
+}
+
+/// A comparison of two tables.
+#[derive(Debug, Clone)]
+pub struct VerifyRequest {
+    pub connection: Connection,
+    pub table: TableName,
+    pub with: TableName,
+    pub alter: Option<String>,
+    /// Names in the first table and in the second.
+    pub renames: Vec<(String, String)>,
+    pub chunk: Chunk,
+    pub throttle: throttle::Settings,
     pub output: Output,
 }
 
@@ -112,6 +130,8 @@ pub fn alter(words: args::Alter, global: &args::Global, env: &Environment, outpu
         replicas,
         max_commit: settings.max_commit.value,
         throttle: settings.throttle(),
+        verify: !words.no_verify,
+        repair: !words.no_repair,
         cutover: CutoverRequest {
             skip: words.no_cut_over,
             postpone_flag_file: postpone,
@@ -131,6 +151,28 @@ pub fn check(words: args::Check, global: &args::Global, env: &Environment, outpu
     target.check()?;
     let table = located(names, &target)?;
     Ok(CheckRequest { connection: target.fetch()?.0, table, alter, strategy, output })
+}
+
+pub fn verify(words: args::Verify, global: &args::Global, env: &Environment, output: Output) -> Result<VerifyRequest> {
+    let (table, with) = (names("--table", &words.table)?, names("--with", &words.with)?);
+    let alter = words.alter.as_deref().map(alteration).transpose()?;
+    let rename = |text: &String| match text.split_once('=') {
+        Some((from, to)) if !from.is_empty() && !to.is_empty() => Ok((from.to_owned(), to.to_owned())),
+        _ => Err(Error::usage(format!("--rename must be OLD=NEW, not '{text}'."))),
+    };
+    let renames = words.rename.iter().map(rename).collect::<Result<Vec<_>>>()?;
+    let (chunk_size, chunk_time_ms) = (words.chunk_size, words.chunk_time_ms);
+    let throttle_flag_file = words.throttle_flag_file;
+    let tuning = args::Tuning { chunk_size, chunk_time_ms, throttle_flag_file, ..args::Tuning::default() };
+    let settings = Settings::resolve(&tuning, &env.file)?;
+    let target = Target::resolve(global, env)?;
+    target.check()?;
+    let (table, with) = (located(table, &target)?, located(with, &target)?);
+    // Load and lag are not watched here, only the flag file.
+    let file = settings.throttle().throttle_flag_file;
+    let throttle = throttle::Settings { throttle_flag_file: file, ..throttle::Settings::default() };
+    let connection = target.fetch()?.0;
+    Ok(VerifyRequest { connection, table, with, alter, renames, chunk: settings.chunk.value, throttle, output })
 }
 
 pub fn cleanup(

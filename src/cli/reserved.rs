@@ -6,8 +6,8 @@ use crate::error::Error;
 
 pub fn name(verb: &Verb) -> Option<&'static str> {
     Some(match verb {
-        Verb::Alter(_) | Verb::Check(_) | Verb::Cleanup(_) | Verb::Config(_) | Verb::Completions { .. } => return None,
-        Verb::Verify(_) => "verify",
+        Verb::Alter(_) | Verb::Check(_) | Verb::Verify(_) => return None,
+        Verb::Cleanup(_) | Verb::Config(_) | Verb::Completions { .. } => return None,
         Verb::Status(_) => "status",
         Verb::Pause(_) => "pause",
         Verb::Resume(_) => "resume",

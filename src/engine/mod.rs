@@ -122,6 +122,17 @@ pub struct Synced {
     pub rows: u64,
 }
 
+/// What a comparison found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Compared {
+    /// Rows of the source that were compared.
+    pub rows: u64,
+    /// The keys of the rows in which the two sides differ, or that one side alone has.
+    pub differing: Vec<Key>,
+    /// There are more of them than were asked for.
+    pub more: bool,
+}
+
 /// The shadow, kept equal to the source.
 #[allow(async_fn_in_trait)]
 pub trait Mirror {
@@ -131,8 +142,29 @@ pub trait Mirror {
     /// sure that the earlier attempt can no longer commit before the next one begins.
     async fn sync(&self, lane: Lane, rows: Rows<'_>, note: Option<&LaneNote>) -> Result<Synced>;
 
+    /// Compares the shadow's rows of this set with what a sync would put there now: every column, by
+    /// its bytes. Both sides are read after the call and before its return, in one snapshot where the
+    /// engine can. Writes nothing to the shadow and locks nothing. Returns at most `most` keys.
+    async fn compare(&self, lane: Lane, rows: Rows<'_>, most: usize) -> Result<Compared>;
+
+    /// The rows of these keys as they are on both sides, in words, for the message that names them.
+    async fn show(&self, lane: Lane, keys: &[Key]) -> Result<Vec<String>>;
+
     /// Stores the checkpoint durably.
     async fn store(&self, checkpoint: &Checkpoint) -> Result<()>;
+}
+
+/// Two tables that are compared on their own, without a run.
+#[allow(async_fn_in_trait)]
+pub trait Pair {
+    /// As [`Source::next_range`], of the first table.
+    async fn next_range(&self, after: Option<&Key>, rows: u64) -> Result<Option<Key>>;
+
+    /// As [`Mirror::compare`].
+    async fn compare(&self, rows: Rows<'_>, most: usize) -> Result<Compared>;
+
+    /// As [`Mirror::show`].
+    async fn show(&self, keys: &[Key]) -> Result<Vec<String>>;
 }
 
 /// Every possible key.

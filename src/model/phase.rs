@@ -9,7 +9,9 @@ pub enum Phase {
     Copy,
     /// Every range is copied; the stream is being caught up with.
     CatchUp,
-    /// Caught up; waiting for the word to cut over, still applying.
+    /// Caught up; every range is compared on both sides, and what differs is synced again.
+    Verify,
+    /// Waiting for the word to cut over, still applying.
     Ready,
     /// Trying to lock, drain, sync and swap.
     Cutover,
@@ -23,7 +25,13 @@ impl Phase {
         use Phase::*;
         matches!(
             (self, next),
-            (Copy, CatchUp) | (CatchUp, Ready) | (Ready, Cutover) | (Cutover, Ready) | (Cutover, Swapped)
+            (Copy, CatchUp)
+                | (CatchUp, Verify)
+                | (CatchUp, Ready)
+                | (Verify, Ready)
+                | (Ready, Cutover)
+                | (Cutover, Ready)
+                | (Cutover, Swapped)
         )
     }
 
@@ -31,6 +39,7 @@ impl Phase {
         match self {
             Phase::Copy => "copy",
             Phase::CatchUp => "catch-up",
+            Phase::Verify => "verify",
             Phase::Ready => "ready",
             Phase::Cutover => "cutover",
             Phase::Swapped => "swapped",

@@ -91,6 +91,7 @@ struct View {
     estimated_rows: Option<u64>,
     keys_synced: u64,
     changes_seen: u64,
+    rows_compared: u64,
     pending_keys: u64,
     chunk_rows: u64,
     rows_per_second: Option<u64>,
@@ -102,6 +103,8 @@ struct View {
     elapsed_ms: u64,
     #[serde(skip)]
     copying: bool,
+    #[serde(skip)]
+    verifying: bool,
     #[serde(skip)]
     lag: Duration,
 }
@@ -117,6 +120,7 @@ impl View {
             estimated_rows: now.estimated_rows,
             keys_synced: now.keys_synced,
             changes_seen: now.changes_seen,
+            rows_compared: now.rows_compared,
             pending_keys: now.pending_keys,
             chunk_rows: now.chunk_rows,
             rows_per_second: rate.per_second().filter(|_| copying).map(|r| r.round() as u64),
@@ -128,17 +132,20 @@ impl View {
             retries: now.retries,
             elapsed_ms: millis(now.elapsed),
             copying,
+            verifying: now.phase == Phase::Verify,
             lag: now.lag,
         }
     }
 
-    /// In whole percent, and never all of it while rows are still copied.
+    /// In whole percent, and never all of it while rows are still copied or compared.
     fn percent(&self) -> Option<u64> {
-        if !self.copying {
-            return Some(100);
-        }
+        let done = match (self.copying, self.verifying) {
+            (true, _) => self.rows_copied,
+            (_, true) => self.rows_compared,
+            _ => return Some(100),
+        };
         let all = self.estimated_rows.filter(|all| *all > 0)?;
-        Some((u128::from(self.rows_copied) * 100 / u128::from(all)).min(99) as u64)
+        Some((u128::from(done) * 100 / u128::from(all)).min(99) as u64)
     }
 
     /// What stands behind the phase.
@@ -147,6 +154,10 @@ impl View {
         // First, because a narrow terminal cuts off the end.
         parts.extend(self.held.as_ref().map(|held| format!("held by {held}")));
         match (self.copying, self.estimated_rows) {
+            (_, all) if self.verifying => {
+                let all = all.map(|all| format!(" of about {}", count(all))).unwrap_or_default();
+                parts.push(format!("{}{all} rows compared", count(self.rows_compared)));
+            }
             (true, Some(all)) => parts.push(format!("{} of about {} rows", count(self.rows_copied), count(all))),
             _ => parts.push(format!("{} rows copied", count(self.rows_copied))),
         }
@@ -163,7 +174,7 @@ impl View {
     }
 
     fn line(&self) -> String {
-        match self.percent().filter(|_| self.copying) {
+        match self.percent().filter(|_| self.copying || self.verifying) {
             Some(percent) => format!("{} {percent}%: {}", self.phase, self.words()),
             None => format!("{}: {}", self.phase, self.words()),
         }

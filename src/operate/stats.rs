@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -14,6 +15,18 @@ use crate::model::{Checkpoint, Phase};
 
 /// Kinds of holds that are counted apart; more than these are not expected, and share one entry.
 const HOLD_KINDS: usize = 16;
+
+/// What the verification compared, and what came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Verified {
+    pub ranges: u64,
+    pub rows: u64,
+    /// Rows that were wrong in the shadow, and those of them that are right now.
+    pub differing: u64,
+    pub repaired: u64,
+    /// Rows that differed because they were being changed.
+    pub in_motion: u64,
+}
 
 /// What the progress display needs, cheap to copy.
 #[derive(Debug, Clone)]
@@ -25,6 +38,7 @@ pub struct Snapshot {
     pub rows_copied: u64,
     pub keys_synced: u64,
     pub changes_seen: u64,
+    pub rows_compared: u64,
     pub pending_keys: u64,
     pub chunk_rows: u64,
     pub lag: Duration,
@@ -54,7 +68,11 @@ pub struct Stats {
     pub position_at_swap: Option<String>,
     /// Whether this life goes on with an earlier one's work.
     pub resumed: bool,
+    pub verified: Verified,
     rows_now: u64,
+    /// How long each phase took that has ended, in this life, and since when the present one lasts.
+    phases: BTreeMap<&'static str, Duration>,
+    phase_since: Instant,
     chunks: Latency,
     marks: Latency,
     lag_now: Duration,
@@ -74,6 +92,7 @@ impl Stats {
             rows_copied: 0,
             keys_synced: 0,
             changes_seen: 0,
+            rows_compared: 0,
             pending_keys: 0,
             chunk_rows: 0,
             lag: Duration::ZERO,
@@ -96,7 +115,10 @@ impl Stats {
             position_at_start: None,
             position_at_swap: None,
             resumed: false,
+            verified: Verified::default(),
             rows_now: 0,
+            phases: BTreeMap::new(),
+            phase_since: Instant::now(),
             chunks: Latency::new(),
             marks: Latency::new(),
             lag_now: Duration::ZERO,
@@ -112,12 +134,26 @@ impl Stats {
     /// Takes over what earlier lives of the run had counted.
     pub fn resume(&mut self, before: &Checkpoint) {
         self.resumed = true;
-        self.phase = before.phase;
         self.rows_copied = before.rows_copied;
         self.keys_synced = before.keys_synced;
         self.changes_seen = before.changes_seen;
         // Before a display takes its first look: else the first rate would count the earlier lives' rows.
         self.publish();
+    }
+
+    /// The run goes on to another phase.
+    pub fn enter(&mut self, phase: Phase) {
+        let now = Instant::now();
+        *self.phases.entry(self.phase.name()).or_default() += now - self.phase_since;
+        self.phase_since = now;
+        self.phase = phase;
+    }
+
+    /// How long each phase took, the present one included.
+    pub fn phases(&self) -> BTreeMap<&'static str, Duration> {
+        let mut phases = self.phases.clone();
+        *phases.entry(self.phase.name()).or_default() += self.phase_since.elapsed();
+        phases
     }
 
     /// A chunk was committed. `rows_copied` is set by the pipeline, which knows the total of all lives.
@@ -168,6 +204,7 @@ impl Stats {
             rows_copied: self.rows_copied,
             keys_synced: self.keys_synced,
             changes_seen: self.changes_seen,
+            rows_compared: self.verified.rows,
             pending_keys: self.pending_keys,
             chunk_rows: self.chunk_rows,
             lag: self.lag_now,

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::latency::Percentiles;
 use super::output::{Output, event, say};
-use super::stats::Stats;
+use super::stats::{Stats, Verified};
 use super::words::{count, duration, millis};
 
 /// How the run ended.
@@ -53,7 +53,10 @@ pub struct Summary {
     pub changes_seen: u64,
     pub changes_overlapping: u64,
     pub rows_copied_now: u64,
+    pub verified: Verified,
     pub elapsed_ms: u64,
+    /// How long each phase took.
+    pub phase_ms: BTreeMap<&'static str, u64>,
     pub held_ms: BTreeMap<String, u64>,
     pub lag_max_ms: u64,
     pub chunks: Percentiles,
@@ -79,7 +82,9 @@ impl Summary {
             changes_seen: stats.changes_seen,
             changes_overlapping: stats.changes_overlapping,
             rows_copied_now: stats.rows_copied_now(),
+            verified: stats.verified,
             elapsed_ms: whole(stats.elapsed()),
+            phase_ms: stats.phases().into_iter().map(|(phase, time)| (phase, whole(time))).collect(),
             held_ms: stats.holds().into_iter().map(|(kind, time)| (kind, whole(time))).collect(),
             lag_max_ms: whole(stats.lag_max()),
             chunks: stats.chunk_latency().percentiles(),
@@ -121,6 +126,7 @@ impl Summary {
         );
         line("rows copied", count(self.rows_copied));
         line("keys synced", format!("{}, of {} changes seen", count(self.keys_synced), count(self.changes_seen)));
+        line("compared", self.compared());
         line("time", duration(Duration::from_millis(self.elapsed_ms)));
         if !self.held_ms.is_empty() {
             let holds: Vec<_> = self
@@ -145,6 +151,18 @@ impl Summary {
                 line(name, position.clone());
             }
         }
+    }
+
+    fn compared(&self) -> String {
+        let v = &self.verified;
+        if v.ranges == 0 {
+            return "nothing: the copy was not verified".into();
+        }
+        let found = match (v.differing, v.repaired) {
+            (0, _) => "no difference".into(),
+            (wrong, repaired) => format!("{} differed, {} of them repaired", count(wrong), count(repaired)),
+        };
+        format!("{} rows in {} ranges, {found}", count(v.rows), count(v.ranges))
     }
 
     fn headline(&self) -> String {
@@ -181,6 +199,7 @@ mod tests {
         stats.keys_synced = 12;
         stats.changes_seen = 34;
         stats.cutover_attempts = 2;
+        stats.verified = Verified { ranges: 7, rows: 1_000_001, differing: 2, repaired: 2, in_motion: 9 };
         stats.chunk(500, Duration::from_millis(480));
         stats.lock_held(Duration::from_micros(23_400));
         stats.position_at_swap = Some("binlog.000002:4567".into());
@@ -199,6 +218,7 @@ mod tests {
   strategy      shadow
   rows copied   1,000,000
   keys synced   12, of 34 changes seen
+  compared      1,000,001 rows in 7 ranges, 2 differed, 2 of them repaired
   time          0 ms
   stream lag    at most 0 ms
   chunks        1: p50 480 ms, p95 480 ms, p99 480 ms, max 480 ms
@@ -220,6 +240,7 @@ mod tests {
         assert_eq!((&swapped["outcome"], &swapped["rows_copied"]), (&"swapped".into(), &1_000_000.into()));
         assert_eq!(swapped["drop_old_table"], "DROP TABLE `shop`.`orders_osc_old`");
         assert_eq!(swapped["chunks"]["count"], 1);
+        assert_eq!((&swapped["verified"]["repaired"], &swapped["phase_ms"]["copy"]), (&2.into(), &0.into()));
         assert_eq!(read(End::AlreadyThere { old: None })["outcome"], "already-there");
         assert_eq!(read(End::NotSwapped)["outcome"], "not-swapped");
         assert_eq!(read(End::Swapped { old: None })["old_table"], serde_json::Value::Null);

@@ -12,12 +12,9 @@ use std::time::Duration;
 
 use super::planted::Planted;
 use super::settings::Settings;
+use super::size::Size;
 use crate::engine::Lane;
 use crate::model::{Checkpoint, Key, LaneNote, Noted, Range};
-
-/// A chunk that is sized by time begins with so many rows and never has fewer than `FEWEST`.
-const FIRST: u64 = 1000;
-const FEWEST: u64 = 100;
 
 /// A range to copy, and by whom.
 #[derive(Debug)]
@@ -47,19 +44,13 @@ pub struct Copy {
     /// Committed ranges that the frontier has not passed, by number.
     ahead: BTreeMap<u64, Range>,
     in_flight: usize,
-    rows: u64,
-    most: u64,
-    fixed: bool,
-    target: Duration,
-    /// The part of the target that chunks should take now.
-    part: f64,
+    size: Size,
     pub rows_copied: u64,
     planted: Planted,
 }
 
 impl Copy {
     pub fn new(from: &Checkpoint, settings: &Settings) -> Self {
-        let most = settings.chunk_rows_most.max(1);
         Copy {
             frontier: from.frontier.clone(),
             copied: from.copied,
@@ -73,11 +64,7 @@ impl Copy {
             passed: 0,
             ahead: BTreeMap::new(),
             in_flight: 0,
-            rows: settings.chunk_rows.unwrap_or(FIRST.min(most)),
-            most,
-            fixed: settings.chunk_rows.is_some(),
-            target: settings.chunk_time,
-            part: 1.0,
+            size: Size::new(settings, settings.chunk_rows_most),
             rows_copied: from.rows_copied,
             planted: settings.planted,
         }
@@ -89,7 +76,7 @@ impl Copy {
             return None;
         }
         self.finding = true;
-        Some((self.next_after.clone(), self.rows))
+        Some((self.next_after.clone(), self.size.rows()))
     }
 
     /// The end of the next range was found; none: it's the last one.
@@ -137,22 +124,12 @@ impl Copy {
                 None => self.copied = true,
             }
         }
-        if !self.fixed {
-            self.resize(took);
-        }
-    }
-
-    /// Chunks approach the target time by at most doubling or halving, so that one slow or lucky
-    /// chunk doesn't make the next one ten times too long.
-    fn resize(&mut self, took: Duration) {
-        let target = self.target.as_secs_f64() * self.part;
-        let ratio = (target / took.as_secs_f64().max(0.001)).clamp(0.5, 2.0);
-        self.rows = ((self.rows as f64 * ratio) as u64).clamp(FEWEST.min(self.most), self.most);
+        self.size.took(took);
     }
 
     /// Chunks are to take this part of their time from now on.
     pub fn aim(&mut self, part: f64) {
-        self.part = part;
+        self.size.aim(part);
     }
 
     /// How many ranges the frontier has passed; to be given to [`Copy::stored`].
@@ -183,7 +160,7 @@ impl Copy {
 
     /// The rows that the next range should have.
     pub fn chunk_rows(&self) -> u64 {
-        self.rows
+        self.size.rows()
     }
 }
 

@@ -52,6 +52,12 @@ pub enum Planted {
     SkipFinalSync,
     /// The feed is read whatever the pending keys cost.
     NoLimit,
+    /// A suspect is looked at again before what was delivered is synced.
+    LookUnsettled,
+    /// A suspect is judged before the mark that was sent after its second look came out.
+    JudgeUnmarked,
+    /// A suspect is judged as if it had not been delivered meanwhile.
+    JudgeMoved,
 }
 
 impl Planted {
@@ -78,6 +84,9 @@ impl Planted {
         Planted::DrainByOldMark,
         Planted::SkipFinalSync,
         Planted::NoLimit,
+        Planted::LookUnsettled,
+        Planted::JudgeUnmarked,
+        Planted::JudgeMoved,
     ];
 
     #[inline(always)]

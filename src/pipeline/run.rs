@@ -27,7 +27,8 @@ use super::places::Places;
 use super::planted::Planted;
 use super::retry::retrying;
 use super::settings::Settings;
-use crate::engine::{Event, Feed, Fence, Lane, Mirror, Pressure, Source, Swapped, Synced};
+use super::verify::{Look, Verify};
+use crate::engine::{Compared, Event, Feed, Fence, Lane, Mirror, Pressure, Source, Swapped, Synced};
 use crate::error::{Error, Result};
 use crate::model::{Checkpoint, Key, KeyOrder, Phase, Position, Rows, Token};
 use crate::operate::control::Control;
@@ -58,14 +59,41 @@ pub enum Outcome {
 /// What ended.
 pub(super) enum Done<F> {
     Found(Result<Option<Key>>),
-    Chunk { job: Job, id: u64, took: Duration, result: Result<Synced> },
-    Batch { batch: Batch, lane: Lane, result: Result<Synced> },
-    Mark { took: Duration, result: Result<()> },
-    Stored { passed: u64, result: Result<()> },
+    Chunk {
+        job: Job,
+        id: u64,
+        took: Duration,
+        result: Result<Synced>,
+    },
+    Batch {
+        batch: Batch,
+        lane: Lane,
+        result: Result<Synced>,
+    },
+    Mark {
+        took: Duration,
+        result: Result<()>,
+    },
+    Stored {
+        passed: u64,
+        result: Result<()>,
+    },
     Pressure(Result<Pressure>),
+    /// The end of a range to compare.
+    Bound(Result<Option<Key>>),
+    Looked {
+        lane: Lane,
+        look: Look,
+        took: Duration,
+        result: Result<Compared>,
+    },
+    Shown(Result<Vec<String>>),
     Prepared(Result<()>),
     Fenced(Result<F>),
-    Swapped { batch: Batch, result: Result<Swapped> },
+    Swapped {
+        batch: Batch,
+        result: Result<Swapped>,
+    },
     Released,
 }
 
@@ -82,8 +110,9 @@ pub(super) struct Run<'a, S: Source, M: Mirror> {
     pub(super) phase: Phase,
     pub(super) pending: Pending,
     copy: Copy,
+    pub(super) verify: Verify,
     places: Places,
-    pace: Pace,
+    pub(super) pace: Pace,
     pub(super) marks: Marks,
     pub(super) cutover: Cutover<S::Fence>,
     idle_appliers: Vec<Lane>,
@@ -97,9 +126,9 @@ pub(super) struct Run<'a, S: Source, M: Mirror> {
     /// committed but not yet visible when the stream began would be in neither. A run of which something
     /// is copied has met its first mark in an earlier life.
     gate: bool,
-    held: Option<String>,
-    /// What holds the copy alone.
-    paced: Option<String>,
+    pub(super) held: Option<String>,
+    /// What holds the copy and the comparison alone.
+    pub(super) paced: Option<String>,
     before: Checkpoint,
     changes: u64,
     keys_synced: u64,
@@ -138,6 +167,7 @@ pub async fn run<S: Source, F: Feed, M: Mirror>(
         phase: Phase::Copy,
         pending: Pending::new(source.key_order(), before.frontier.clone(), before.copied).with(settings.planted),
         copy: Copy::new(&before, settings),
+        verify: Verify::new(settings),
         places: Places::new(before.position.clone()),
         pace: Pace::new(settings.commit_limit, now),
         marks: Marks::new(settings.mark_every),
@@ -203,6 +233,7 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
                 self.changes += keys.len() as u64;
                 let mut overlaps = 0;
                 for key in keys {
+                    self.verify.suspects.delivered(&key);
                     overlaps += u64::from(self.pending.deliver(key));
                 }
                 self.stats.changes_overlapping += overlaps;
@@ -240,7 +271,7 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
                 self.marks.returned(now);
                 match result {
                     Ok(()) => {
-                        if self.copy.in_flight() > 0 {
+                        if self.copy.in_flight() + self.verify.in_flight() > 0 {
                             self.pace.busy(now);
                         }
                         self.pace.returned(took, now);
@@ -265,6 +296,9 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
                     Err(error) => return Err(error),
                 }
             }
+            Done::Bound(result) => self.verify.found(result?),
+            Done::Looked { lane, look, took, result } => self.looked(lane, look, took, result?)?,
+            Done::Shown(result) => return Err(self.different(result)),
             Done::Prepared(result) => self.prepared(result)?,
             Done::Fenced(result) => self.fenced(result, now)?,
             Done::Swapped { batch, result } => {
@@ -295,7 +329,8 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
             self.wind_down();
             return Ok(());
         }
-        self.paced = self.pace.holds(self.marks.waiting(now), now).filter(|_| self.phase == Phase::Copy);
+        self.paced =
+            self.pace.holds(self.marks.waiting(now), now).filter(|_| matches!(self.phase, Phase::Copy | Phase::Verify));
         if self.held.is_none() && !self.cutover.quiet() {
             self.begin_batches();
             self.begin_ranges();
@@ -313,6 +348,9 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
         }
         let caught_up = self.pending.len() <= self.settings.ready_keys && self.marks.lag(now) <= self.settings.calm;
         if self.phase == Phase::CatchUp && caught_up && self.marks.any_passed() {
+            self.become_(if self.settings.verify { Phase::Verify } else { Phase::Ready });
+        }
+        if self.phase == Phase::Verify && self.verify_step(now) {
             self.become_(Phase::Ready);
         }
         if self.phase == Phase::Ready && self.settings.no_cutover {
@@ -337,6 +375,7 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
         debug_assert!(self.phase.may_become(next), "{:?} may not become {next:?}", self.phase);
         tracing::info!(from = self.phase.name(), to = next.name(), "phase");
         self.phase = next;
+        self.stats.enter(next);
     }
 
     fn begin_mark(&mut self, token: Token) {
@@ -468,7 +507,7 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
 
     fn report(&mut self) {
         let now = Instant::now();
-        self.stats.phase = self.phase;
+        self.stats.verified = self.verify.verified();
         self.stats.rows_copied = self.copy.rows_copied;
         self.stats.keys_synced = self.before.keys_synced + self.keys_synced;
         self.stats.changes_seen = self.before.changes_seen + self.changes;

@@ -16,6 +16,12 @@ pub struct Settings {
     pub chunk_rows: Option<u64>,
     /// The most rows of a chunk that is sized by time: bounds what one transaction writes.
     pub chunk_rows_most: u64,
+    /// Compare both sides before the cutover.
+    pub verify: bool,
+    /// Sync rows again that were found to differ.
+    pub repair: bool,
+    /// The most rows of a range that is compared: bounds what one statement reads.
+    pub compare_rows_most: u64,
     /// How long a chunk should take.
     pub chunk_time: Duration,
     /// The most keys that one apply syncs.
@@ -60,6 +66,9 @@ impl Default for Settings {
             appliers: 1,
             chunk_rows: None,
             chunk_rows_most: 20_000,
+            verify: true,
+            repair: true,
+            compare_rows_most: 200_000,
             chunk_time: Duration::from_millis(500),
             batch_keys: 1000,
             batch_bytes: 256 << 10,

@@ -19,4 +19,5 @@ mod plan;
 mod preflight;
 mod resume;
 mod smoke;
+mod verify;
 mod visibility;

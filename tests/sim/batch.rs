@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use osc::engine::sim::{Counts, below_minimum};
+use osc::engine::sim::{Counts, Plan, below_minimum};
 
 use crate::harness::{Left, command, jobs, number, run, shrunk, spread};
 
@@ -21,12 +21,13 @@ struct Totals {
 #[test]
 fn batch() {
     let first = number("OSC_SIM_FROM").unwrap_or(1);
-    let seeds = number("OSC_SIM_SEEDS").unwrap_or(2000);
+    let full = std::env::var_os("OSC_TEST_FULL").is_some();
+    let seeds = number("OSC_SIM_SEEDS").unwrap_or(if full { 20_000 } else { 2500 });
     let began = Instant::now();
     let totals = Mutex::new(Totals { counts: Counts::default(), failed: Vec::new(), told: began });
     let rate = |runs: u64| runs as f64 / began.elapsed().as_secs_f64();
     spread(jobs(), seeds, |at| {
-        let verdict = run(first + at, Left::Nothing, "", false);
+        let verdict = run(Plan::new(first + at), Left::Nothing, "", false);
         let mut totals = totals.lock().unwrap();
         totals.counts.add(&verdict.counts);
         if let Some(failure) = verdict.failure {

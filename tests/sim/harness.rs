@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Once;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use osc::engine::sim::{Bug, Bugs, Plan, Verdict, shrink, simulate};
+use osc::engine::sim::{Bug, Bugs, Focus, Plan, Verdict, shrink, simulate};
 use osc::pipeline::Planted;
 
 thread_local! {
@@ -38,8 +38,13 @@ impl Left {
     }
 }
 
-/// Runs a seed's world, without what `less` names. A panic anywhere in it is a failure.
-pub fn run(seed: u64, left: Left, less: &str, traced: bool) -> Verdict {
+/// The world of a seed, perhaps bent.
+pub fn world(seed: u64, focus: Option<Focus>) -> Plan {
+    focus.map_or_else(|| Plan::new(seed), |focus| Plan::bent(seed, Some(focus)))
+}
+
+/// Runs a world, without what `less` names. A panic anywhere in it is a failure.
+pub fn run(mut plan: Plan, left: Left, less: &str, traced: bool) -> Verdict {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let usual = std::panic::take_hook();
@@ -48,7 +53,6 @@ pub fn run(seed: u64, left: Left, less: &str, traced: bool) -> Verdict {
             usual(info);
         }));
     });
-    let mut plan = Plan::new(seed);
     assert!(shrink::less(&mut plan, less), "'{less}': a name is not known");
     let bugs = match left {
         Left::Engine(bug) => Bugs::one(bug),
@@ -73,7 +77,7 @@ pub fn shrunk(seed: u64, left: Left) -> String {
     let mut names = String::new();
     for step in shrink::STEPS {
         let fewer = if names.is_empty() { step.name.to_owned() } else { format!("{names},{}", step.name) };
-        if run(seed, left, &fewer, false).failure.is_some() {
+        if run(Plan::new(seed), left, &fewer, false).failure.is_some() {
             names = fewer;
         }
     }

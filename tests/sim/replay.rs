@@ -1,9 +1,9 @@
 //! One seed again, with everything that happened; and that "again" means exactly again.
 
-use osc::engine::sim::Bug;
+use osc::engine::sim::{Bug, Focus};
 use osc::pipeline::Planted;
 
-use crate::harness::{Left, number, run};
+use crate::harness::{Left, number, run, world};
 
 fn left() -> Left {
     let Ok(name) = std::env::var("OSC_SIM_BUG") else { return Left::Nothing };
@@ -12,12 +12,19 @@ fn left() -> Left {
     engine.chain(core).find(|left| left.name() == name).unwrap_or_else(|| panic!("no planted bug is called {name}"))
 }
 
+fn focus() -> Option<Focus> {
+    let name = std::env::var("OSC_SIM_FOCUS").ok()?;
+    let focus = Focus::ALL.iter().find(|focus| format!("{focus:?}") == name);
+    Some(*focus.unwrap_or_else(|| panic!("no kind of world is called {name}")))
+}
+
 /// With `OSC_SIM_SEED` tells all about that seed; without, holds some seeds against themselves.
 #[test]
 fn replay() {
     let less = std::env::var("OSC_SIM_LESS").unwrap_or_default();
+    let again = |seed| run(world(seed, focus()), left(), &less, true);
     if let Some(seed) = number("OSC_SIM_SEED") {
-        let verdict = run(seed, left(), &less, true);
+        let verdict = again(seed);
         for line in &verdict.trace {
             println!("{line}");
         }
@@ -26,7 +33,7 @@ fn replay() {
     }
     let seeds = number("OSC_SIM_SEED").map_or(1..=25, |seed| seed..=seed);
     for seed in seeds {
-        let (first, second) = (run(seed, left(), &less, true), run(seed, left(), &less, true));
+        let (first, second) = (again(seed), again(seed));
         assert!(first.trace.len() > 50, "seed {seed} left no trace");
         assert_eq!(first.counts, second.counts, "seed {seed}");
         assert_eq!(first.failure, second.failure, "seed {seed}");

@@ -8,6 +8,7 @@
 
 use std::rc::Rc;
 
+use super::compare;
 use super::conflict;
 use super::connect::Address;
 use super::culprit;
@@ -15,13 +16,13 @@ use super::key::{KeySpec, Side};
 use super::lanes::Lanes;
 use super::names::Names;
 use super::session::{Session, code};
-use super::shadow::Shadow;
+use super::shadow::{Equal, Shadow};
 use super::sql::{Ident, list};
 use super::state;
-use crate::engine::{Lane, Mirror, Synced};
+use crate::engine::{Compared, Lane, Mirror, Synced};
 use crate::error::{Error, Kind, Result};
 use crate::failpoint;
-use crate::model::{Checkpoint, Key, LaneNote, Rows};
+use crate::model::{Checkpoint, Key, LaneNote, Range, Rows};
 
 /// The server's number for a duplicate entry under a unique key.
 pub const DUPLICATE: u16 = 1062;
@@ -38,6 +39,8 @@ pub struct Rewrite {
     pub any_date: bool,
     /// The definition of a scratch table for rows of the shadow.
     pub scratch: String,
+    /// How the shadow's columns are compared with the source's.
+    pub equal: Vec<Equal>,
 }
 
 /// A unique key of the shadow that rows may collide under.
@@ -68,6 +71,7 @@ impl Rewrite {
             unique: unique.collect(),
             any_date: shadow.dates_stay,
             scratch: conflict::scratch_definition(&shadow.info, &key),
+            equal: shadow.equal.clone(),
             key,
         }
     }
@@ -100,6 +104,20 @@ impl Rewrite {
     /// INSERT … SELECT of these rows into a table with the shadow's columns.
     pub fn insert(&self, into: &impl std::fmt::Display, rows: Rows<'_>) -> Result<String> {
         Ok(format!("INSERT INTO {into} ({}) {}", self.insert_columns(), self.select(&self.filter(Side::Source, rows)?)))
+    }
+
+    /// Looks for the key that lies so many rows after another one.
+    pub fn bound(&self, after: Option<&Key>, rows: u64) -> Result<String> {
+        let (key, range) = (&self.key, Range { after: after.cloned(), upto: None });
+        Ok(format!(
+            "SELECT {} FROM {} FORCE INDEX ({}) WHERE {} ORDER BY {} LIMIT 1 OFFSET {}",
+            key.select_list(),
+            self.names.original,
+            key.index,
+            key.where_range(Side::Source, &range)?,
+            key.order_by(Side::Source),
+            rows.saturating_sub(1)
+        ))
     }
 
     pub fn select(&self, filter: &str) -> String {
@@ -186,6 +204,14 @@ impl Mirror for MySqlMirror {
             Err(error) => Err(self.explain(lane, rows, error).await),
             done => done,
         }
+    }
+
+    async fn compare(&self, lane: Lane, rows: Rows<'_>, most: usize) -> Result<Compared> {
+        self.lanes.aside(lane, async |session| compare::compare(session, &self.rewrite, rows, most).await).await
+    }
+
+    async fn show(&self, lane: Lane, keys: &[Key]) -> Result<Vec<String>> {
+        self.lanes.aside(lane, async |session| compare::show::rows(session, &self.rewrite, keys).await).await
     }
 
     async fn store(&self, checkpoint: &Checkpoint) -> Result<()> {

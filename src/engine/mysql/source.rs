@@ -7,7 +7,6 @@ use super::catalog;
 use super::connect::Address;
 use super::feed::Marks;
 use super::fence::{self, MySqlFence};
-use super::key::Side;
 use super::mirror::Rewrite;
 use super::session::{Session, code, is_lost};
 use super::sql::text;
@@ -184,17 +183,7 @@ impl Source for MySqlSource {
     }
 
     async fn next_range(&self, after: Option<&Key>, rows: u64) -> Result<Option<Key>> {
-        let key = &self.rewrite.key;
-        let range = crate::model::Range { after: after.cloned(), upto: None };
-        let sql = format!(
-            "SELECT {} FROM {} FORCE INDEX ({}) WHERE {} ORDER BY {} LIMIT 1 OFFSET {}",
-            key.select_list(),
-            self.rewrite.names.original,
-            key.index,
-            key.where_range(Side::Source, &range)?,
-            key.order_by(Side::Source),
-            rows.saturating_sub(1)
-        );
+        let (key, sql) = (&self.rewrite.key, self.rewrite.bound(after, rows)?);
         let row = self.reader.with(&self.address, async |session| session.rows(&sql).await).await?.into_iter().next();
         row.map(|row| key.read_row(&row, 0)).transpose()
     }

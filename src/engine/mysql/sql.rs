@@ -33,6 +33,22 @@ impl fmt::Display for Ident {
     }
 }
 
+/// A column behind the alias of its table, if there is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Qualified<'a> {
+    pub alias: Option<&'static str>,
+    pub name: &'a Ident,
+}
+
+impl fmt::Display for Qualified<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.alias {
+            Some(alias) => write!(f, "{alias}.{}", self.name),
+            None => self.name.fmt(f),
+        }
+    }
+}
+
 /// A table with its database, printed as `` `db`.`table` ``.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Table {

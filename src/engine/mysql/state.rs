@@ -62,8 +62,17 @@ pub async fn retract(session: &mut Session, names: &Names) -> Result<()> {
 pub async fn create(session: &mut Session, names: &Names, record: &RunRecord) -> Result<()> {
     let [_, marks] = create_statements(names);
     session.exec(&marks).await?;
-    put(session, &names.state, EPOCH, "0").await?;
+    put(session, &names.state, EPOCH, &first_epoch().to_string()).await?;
     put(session, &names.state, RUN, &encode(record)?).await
+}
+
+/// Each run counts its epochs from a place of its own. A process that slept through the removal of its run
+/// (`osc cleanup`) finds another run's tables under the same names when it wakes; with epochs from nothing it
+/// could take that run's for its own, and store its own progress over the other's.
+///
+/// Below 2^40: the server adds to it in a text column, which goes through a DOUBLE.
+fn first_epoch() -> u64 {
+    u64::from(rand::random::<u32>()) << 8
 }
 
 /// The statements that create both tables, for the plan too.

@@ -26,6 +26,8 @@ pub enum Bug {
     XaOlderIgnored,
     /// The end of a prepared transaction settles like any commit, as if it were visible in its turn.
     XaEndInOrder,
+    /// Under the lock nobody looks whether another process has taken the run over.
+    FenceOfThePast,
     /// The fence does not look for prepared transactions.
     FencePastPrepared,
     /// A mark's place is as far as the reader has read.
@@ -44,6 +46,8 @@ pub enum Bug {
     ZombiesWithoutEpoch,
     /// The epoch is read without a lock.
     EpochReadUnlocked,
+    /// Each run counts its epochs from nothing.
+    EpochFromNothing,
     /// A new life raises the epoch, a lost connection within a life does not.
     EpochOnlyNewLife,
     /// A process whose run another one took over may raise the epoch.
@@ -95,6 +99,7 @@ impl Bug {
         PlacePastPrepare,
         XaOlderIgnored,
         XaEndInOrder,
+        FenceOfThePast,
         FencePastPrepared,
         PlaceOfReader,
         PlaceInTransaction,
@@ -104,6 +109,7 @@ impl Bug {
         TruncateUnseen,
         ZombiesWithoutEpoch,
         EpochReadUnlocked,
+        EpochFromNothing,
         EpochOnlyNewLife,
         AnyoneRaises,
         ShadowRebuiltLate,

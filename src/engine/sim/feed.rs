@@ -89,9 +89,10 @@ impl Feed for SimFeed {
             let most = self.server.plan.event_keys as usize;
             let news = self.inbox.news.notified();
             let event = self.inbox.settle.borrow_mut().next(most);
+            // Also when nothing came of what was taken out (the end of a transaction that was rolled back).
+            self.inbox.room.notify_one();
             // No await from here on: the event is taken out, and this future may be dropped at any await.
             if let Some(event) = event {
-                self.inbox.room.notify_one();
                 self.server.trace.say(|| format!("delivered {event:?}"));
                 if let Event::Keys(keys) = &event {
                     let delivered = keys.len() as u64;
@@ -126,6 +127,9 @@ struct Reader {
     peek: Rc<Peek>,
 }
 
+/// A reader that is more entries behind does not dawdle.
+const BACKLOG: usize = 100;
+
 /// In one life; a stream that is lost all the time would never get on.
 const MOST_RECONNECTS: u64 = 12;
 
@@ -135,8 +139,10 @@ impl Reader {
             if self.at.entry >= self.server.binlog.end() {
                 self.server.binlog.grown.notified().await;
             }
-            self.server.dice.pause(self.server.plan.stream).await;
-            if self.server.dice.chance(self.server.plan.stream_lag_pm) {
+            // A backlog is sent as fast as it can be; a stream slower than osc's own marks would never end.
+            let behind = self.server.binlog.end().saturating_sub(self.at.entry) > BACKLOG;
+            self.server.dice.pause(if behind { Span(0, 0) } else { self.server.plan.stream }).await;
+            if !behind && self.server.dice.chance(self.server.plan.stream_lag_pm) {
                 self.server.dice.pause(self.server.plan.stream_lag).await;
             }
             if self.faults.stream_ends() {
@@ -183,7 +189,8 @@ impl Reader {
                     true => part.iter().filter(|i| Some(i.id) <= self.peek.reach.get()).copied().collect(),
                     false => part.to_vec(),
                 };
-                (Piece::Keys(names(order, &keys)), part.len() as u64, upto == rows.len())
+                let piece = if keys.is_empty() { Piece::Nothing } else { Piece::Keys(names(order, &keys)) };
+                (piece, part.len() as u64, upto == rows.len())
             }
             What::Prepare { xid, rows } => (Piece::Prepare(*xid, names(order, rows)), rows.len() as u64, true),
             What::End { xid, commit } => (Piece::End(*xid, *commit), 1, true),

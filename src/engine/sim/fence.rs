@@ -137,6 +137,7 @@ pub struct SimFence {
     pub(super) session: Rc<Session>,
     inbox: Rc<Inbox>,
     pub(super) patience: Patience,
+    life: u64,
 }
 
 /// The client is gone: the server notices some time later.
@@ -165,7 +166,9 @@ pub async fn lock(source: &SimSource, patience: Patience) -> Result<SimFence> {
     }
     let session = Session::new(&server);
     let inbox = source.inbox.clone();
-    let fence = SimFence { server: server.clone(), faults: faults.clone(), session: session.clone(), inbox, patience };
+    let life = source.life;
+    let fence =
+        SimFence { server: server.clone(), faults: faults.clone(), session: session.clone(), inbox, patience, life };
     let dies = faults.fence_dies();
     let granted = call(&server, &faults, |line| take(session, line, patience, dies)).await;
     if let Err(failure) = granted {
@@ -204,6 +207,17 @@ async fn take(session: Rc<Session>, line: Rc<Line>, patience: Patience, dies: Op
 impl SimFence {
     pub(super) fn held(&self) -> Duration {
         self.session.granted.get().map_or(Duration::ZERO, |at| at.elapsed())
+    }
+
+    /// Whose life it is.
+    async fn whose(&self) -> Result<u64, Failure> {
+        let server = self.server.clone();
+        call(&self.server, &self.faults, |line| async move {
+            line.step().await?;
+            let life = server.store.borrow().life;
+            Ok(life)
+        })
+        .await
     }
 
     /// A statement of the final sync, a transaction of its own.
@@ -268,6 +282,10 @@ impl SimFence {
 
 impl Fence for SimFence {
     async fn sync(&mut self, keys: &[Key]) -> Result<()> {
+        // Another process may have taken the run over, and written to the shadow what this one knows nothing of.
+        if !self.server.bugs.has(Bug::FenceOfThePast) && self.whose().await? != self.life {
+            return Err(Failure::TakenOver.into());
+        }
         let open = self.inbox.settle.borrow().prepared();
         if open > 0 {
             self.server.count(|c| c.xa_at_fence += 1);

@@ -4,22 +4,26 @@
 //! middle, leaves a flag behind, and the next operation of any lane first raises the epoch.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::rc::Rc;
 
+use super::binlog::Image;
 use super::bugs::{Bug, Peek};
 use super::conflict;
 use super::faults::{Faults, Moment};
-use super::keys::Set;
+use super::keys::{Set, encode};
+use super::ledger::differences;
 use super::locks::{LockId, Mode};
 use super::server::Server;
 use super::session::{Failure, Line, call};
 use super::state::{self, CHECKPOINT, Effect};
 use super::sync::{self, Sync};
+use super::table::{Name, Row};
 use super::transaction::{Origin, Tx};
-use crate::engine::{Lane, Mirror, Synced};
+use crate::engine::{Compared, Lane, Mirror, Synced};
 use crate::error::{Error, Kind, Result};
-use crate::model::{Checkpoint, LaneNote, Rows};
+use crate::model::{Checkpoint, Key, LaneNote, Rows};
 
 pub struct SimMirror {
     server: Rc<Server>,
@@ -112,6 +116,32 @@ impl Mirror for SimMirror {
             Err(failure @ Failure::Duplicate { .. }) => Err(Error::from(failure).with_kind(Kind::Transient)),
             other => other.map_err(Error::from),
         }
+    }
+
+    /// Both sides in one snapshot, which is taken when the statement begins; then it takes its time.
+    async fn compare(&self, _lane: Lane, rows: Rows<'_>, most: usize) -> Result<Compared> {
+        let order = self.server.plan.order;
+        let (server, set) = (self.server.clone(), Set::decode(order, rows)?);
+        let (source, shadow) = call(&self.server, &self.faults, |line| async move {
+            line.step().await?;
+            let read = |name| {
+                let id = server.catalog.borrow().named(name).ok_or(Failure::NoTable(name))?;
+                Ok(sync::snapshot(&server, id, &set).into_iter().collect::<BTreeMap<u32, Row>>())
+            };
+            let both = (read(Name::Original)?, read(Name::Shadow)?);
+            server.dice.pause(server.plan.read).await;
+            line.step().await?;
+            Ok(both)
+        })
+        .await?;
+        let spelled = |id: &u32| source.get(id).or(shadow.get(id)).map_or(0, |row| row.spelling);
+        let found = differences(&shadow, &source);
+        let keys = found.iter().map(|d| encode(order, Image { id: d.id, spelling: spelled(&d.id) }));
+        Ok(Compared { rows: source.len() as u64, differing: keys.take(most).collect(), more: found.len() > most })
+    }
+
+    async fn show(&self, _lane: Lane, keys: &[Key]) -> Result<Vec<String>> {
+        Ok(keys.iter().map(|key| format!("{key:?}")).collect())
     }
 
     async fn store(&self, checkpoint: &Checkpoint) -> Result<()> {

@@ -5,7 +5,7 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | `plan`, `dice`, `faults` | what kind of world a seed makes; chance; what goes wrong and when |
+//! | `plan`, `focus`, `dice`, `faults` | what kind of world a seed makes; chance; what goes wrong and when |
 //! | `server`, `table`, `locks`, `transaction`, `commit`, `prepared`, `binlog` | the server |
 //! | `session` | connections: lost answers, statements that run on without a client |
 //! | `state` | osc's rows on the server: epoch, checkpoint, notes |
@@ -28,6 +28,7 @@ mod disturb;
 mod faults;
 mod feed;
 mod fence;
+pub mod focus;
 mod keys;
 mod ledger;
 mod locks;
@@ -51,6 +52,7 @@ mod world;
 mod writer;
 
 pub use bugs::{Bug, Bugs};
+pub use focus::Focus;
 pub use plan::Plan;
 pub use report::{Counts, below_minimum};
 pub use world::{Verdict, simulate};

@@ -76,7 +76,7 @@ pub async fn open(server: &Rc<Server>, faults: &Rc<Faults>, life: u64) -> Result
         peek.reach.set(if checkpoint.copied { Some(u32::MAX) } else { frontier });
     }
     Ok(Some(Opened {
-        source: SimSource::new(server.clone(), faults.clone(), inbox.clone(), marks, peek.clone()),
+        source: SimSource::new(server.clone(), faults.clone(), inbox.clone(), life, marks, peek.clone()),
         feed: SimFeed::new(server.clone(), faults.clone(), inbox, place, marks, peek.clone()),
         mirror: SimMirror::new(server.clone(), faults.clone(), life, epoch, peek),
         start: Start { position, resume },

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::dice::{Dice, Span};
 use super::faults::Moment;
+use super::focus::Focus;
 use crate::engine::Patience;
 use crate::model::KeyOrder;
 use crate::pipeline::Settings;
@@ -47,6 +48,8 @@ pub struct Plan {
     pub xa_loose: bool,
     /// A crashed process may only have been frozen, and wake while its successor is at work.
     pub freeze_pm: u64,
+    /// Between two lives somebody removes the run, so that the next one begins anew.
+    pub cleanup_pm: u64,
     pub rollback_pm: u64,
     /// Keys are taken from a few hot ones.
     pub hot_pm: u64,
@@ -130,7 +133,23 @@ fn duration(dice: &Dice, span: Span) -> Duration {
 }
 
 impl Plan {
+    /// The world of a seed.
     pub fn new(seed: u64) -> Plan {
+        let dice = Dice::new(seed ^ 0x6f73_635f_666f_6375);
+        let focus = dice.chance(400).then(|| dice.pick(Focus::ALL));
+        Plan::bent(seed, focus)
+    }
+
+    /// The world of a seed as it would be with this focus.
+    pub fn bent(seed: u64, focus: Option<Focus>) -> Plan {
+        let mut plan = Plan::even(seed);
+        if let Some(focus) = focus {
+            focus.bend(&mut plan, &Dice::new(seed ^ 0x6f73_635f_6265_6e64));
+        }
+        plan
+    }
+
+    fn even(seed: u64) -> Plan {
         let dice = Dice::new(seed ^ 0x6f73_635f_7369_6d21);
         let collated = dice.chance(300);
         let rows = dice.skewed(Span(4, 160)) as u32;
@@ -157,6 +176,7 @@ impl Plan {
             xa_detached: dice.chance(500),
             xa_loose: dice.chance(500),
             freeze_pm: per_mille(&dice, 500, Span(100, 1000)),
+            cleanup_pm: per_mille(&dice, 150, Span(50, 400)),
             rollback_pm: per_mille(&dice, 500, Span(20, 200)),
             hot_pm: per_mille(&dice, 500, Span(200, 900)),
             fixed: dice.chance(150),
@@ -228,7 +248,8 @@ fn settings(dice: &Dice, seed: u64, rows: u32, collated: bool) -> Settings {
         pending_limit_bytes: if tiny { key * dice.skewed(Span(2, 30)) as usize } else { 64 << 20 },
         mark_every: duration(dice, Span(1, 60)),
         store_every: duration(dice, Span(2, 200)),
-        retries: if dice.chance(850) { 60 } else { dice.of(Span(0, 4)) as u32 },
+        // Not 0, which the command line refuses: two appliers that deadlock would do so in every life.
+        retries: if dice.chance(850) { 60 } else { dice.of(Span(1, 4)) as u32 },
         commit_limit: dice.chance(500).then(|| duration(dice, Span(10, 200))),
         pressure_every: duration(dice, Span(5, 60)),
         patience: Patience { lock_wait: duration(dice, Span(5, 120)), hold: duration(dice, Span(30, 600)) },
@@ -238,6 +259,9 @@ fn settings(dice: &Dice, seed: u64, rows: u32, collated: bool) -> Settings {
         cutover_attempts: 600,
         no_cutover: false,
         seed,
+        verify: dice.chance(700),
+        // A difference that no traffic explains is to end the run, whoever made it.
+        repair: false,
         ..Settings::default()
     }
 }

@@ -15,7 +15,7 @@ use super::locks::{Holder, Locks};
 use super::plan::Plan;
 use super::prepared::Prepared;
 use super::report::Counts;
-use super::state::Store;
+use super::state::{self, Store};
 use super::table::{Catalog, Table};
 use super::trace::Trace;
 use super::transaction::Parts;
@@ -55,12 +55,12 @@ impl Server {
     pub fn new(plan: Rc<Plan>, bugs: Bugs, dice: Dice, trace: Trace) -> Rc<Server> {
         Rc::new(Server {
             catalog: RefCell::new(Catalog::new(Table::new(plan.source_unique()))),
+            store: RefCell::new(state::blank(bugs, &dice)),
             plan,
             bugs,
             dice,
             locks: Locks::default(),
             binlog: Binlog::default(),
-            store: RefCell::new(Store::default()),
             prepared: Prepared::default(),
             ledger: RefCell::new(Ledger::default()),
             trace,

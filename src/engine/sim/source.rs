@@ -27,12 +27,21 @@ pub struct SimSource {
     pub(super) faults: Rc<Faults>,
     pub(super) inbox: Rc<Inbox>,
     pub(super) life: u64,
+    /// The number that this life's marks carry.
+    marks: u64,
     peek: Rc<Peek>,
 }
 
 impl SimSource {
-    pub fn new(server: Rc<Server>, faults: Rc<Faults>, inbox: Rc<Inbox>, life: u64, peek: Rc<Peek>) -> Self {
-        SimSource { server, faults, inbox, life, peek }
+    pub fn new(
+        server: Rc<Server>,
+        faults: Rc<Faults>,
+        inbox: Rc<Inbox>,
+        life: u64,
+        marks: u64,
+        peek: Rc<Peek>,
+    ) -> Self {
+        SimSource { server, faults, inbox, life, marks, peek }
     }
 }
 
@@ -45,7 +54,7 @@ impl Source for SimSource {
 
     async fn mark(&self, token: Token) -> Result<()> {
         self.inbox.settle.borrow_mut().sent(token.0);
-        let (server, life) = (self.server.clone(), self.life);
+        let (server, life) = (self.server.clone(), self.marks);
         call(&self.server, &self.faults, |line| async move {
             line.step().await?;
             let mut tx = Tx::begin(&server, Origin::Osc);

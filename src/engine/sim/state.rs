@@ -6,10 +6,14 @@
 //! it exclusively, so it waits for all that passed and none of an older epoch passes afterwards.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use super::bugs::Bug;
+use super::bugs::{Bug, Bugs};
+use super::dice::Dice;
 use super::locks::{LockId, Mode};
+use super::server::Server;
 use super::session::{Failure, Line};
+use super::table::Name;
 use super::transaction::Tx;
 use crate::model::{Checkpoint, LaneNote, Range};
 
@@ -60,6 +64,37 @@ impl Store {
         let mut checkpoint = self.checkpoint.clone()?;
         checkpoint.absorb(&self.notes.values().cloned().collect::<Vec<_>>());
         Some(checkpoint)
+    }
+}
+
+/// What a new run stores first. Its epochs are its own: a process that has slept through the removal of
+/// its run must not take the next one's for one of its own.
+pub fn blank(bugs: Bugs, dice: &Dice) -> Store {
+    let epoch = if bugs.has(Bug::EpochFromNothing) { 0 } else { dice.below(1 << 40) };
+    Store { epoch, ..Store::default() }
+}
+
+/// Somebody removes the run (`osc cleanup`). Like any DDL it waits for those who use the tables.
+pub async fn clean_up(server: &Server) {
+    let holder = server.next_holder();
+    let ids = [LockId::Epoch, LockId::Name(Name::Shadow)];
+    let mut granted = 0;
+    for id in ids {
+        if server.locks.acquire(holder, id, Mode::Exclusive, Duration::from_secs(5)).await.is_err() {
+            break;
+        }
+        granted += 1;
+    }
+    if granted == ids.len() && !server.catalog.borrow().swapped() {
+        let mut catalog = server.catalog.borrow_mut();
+        catalog.drop_name(Name::Shadow);
+        catalog.drop_sentry();
+        *server.store.borrow_mut() = blank(server.bugs, &server.dice);
+        server.count(|c| c.cleanups += 1);
+        server.trace.say(|| "the run is removed".to_owned());
+    }
+    for id in &ids[..granted] {
+        server.locks.release(holder, *id);
     }
 }
 

@@ -17,6 +17,7 @@ use super::plan::Plan;
 use super::report::Counts;
 use super::server::Server;
 use super::source::{GAUGE, LOADED};
+use super::state;
 use super::table::{Name, Row, Write};
 use super::trace::Trace;
 use super::writer::{Orders, Writer};
@@ -153,7 +154,12 @@ impl World {
             match self.life(&mut early).await {
                 Life::Swapped => return Ok(true),
                 Life::Broken(failure) => return Err(failure),
-                Life::Over => self.dice.pause(Span(0, 30)).await,
+                Life::Over => {
+                    self.dice.pause(Span(0, 30)).await;
+                    if self.faults.on() && self.dice.chance(self.server.plan.cleanup_pm) {
+                        state::clean_up(&self.server).await;
+                    }
+                }
                 // A frozen process woke and swapped the tables while this one was at work.
                 Life::Refused(_) if self.server.catalog.borrow().swapped() && self.server.counts().frozen > 0 => {
                     return Ok(true);
@@ -180,7 +186,11 @@ impl World {
                 stop = Some(self.dice.skewed(Span(1, 600)));
             } else if self.dice.chance(plan.moment_pm) {
                 let moment = plan.moment.unwrap_or_else(|| self.dice.pick(Moment::ALL));
-                let many = if moment == Moment::Anew { 1 } else { 12 };
+                let many = match moment {
+                    Moment::Anew | Moment::Fence => 1,
+                    Moment::Swap => 2,
+                    _ => 12,
+                };
                 self.faults.crash_at(moment, self.dice.skewed(Span(1, many)));
             } else if self.dice.chance(300) {
                 timed = Some(self.dice.skewed(Span(1, 600)));

@@ -99,6 +99,19 @@ impl Alter {
         Ok(alter)
     }
 
+    /// What leads from the columns of one table to those of another that is there already: by their names,
+    /// but for those that were renamed.
+    pub fn between(from: &[&Ident], to: &[&Ident], renames: Vec<Rename>) -> Alter {
+        let renamed = |name: &Ident| renames.iter().find(|r| r.from.same_column(name)).map(|r| r.to.clone());
+        let later: Vec<Ident> = from.iter().map(|name| renamed(name).unwrap_or_else(|| (*name).clone())).collect();
+        let has = |names: &[&Ident], name: &Ident| names.iter().any(|n| n.same_column(name));
+        let dropped = from.iter().zip(&later).filter(|(_, later)| !has(to, later));
+        let dropped = dropped.map(|(name, _)| Dropped { name: (*name).clone(), if_exists: false }).collect();
+        let added = to.iter().filter(|name| !later.iter().any(|l| l.same_column(name)));
+        let added = added.map(|name| Added { name: (*name).clone(), if_not_exists: false }).collect();
+        Alter { renames, dropped, added, ..Alter::default() }
+    }
+
     /// The clauses, to stand behind `ALTER TABLE shadow`. `constraint` tells what the shadow calls
     /// one of the original's constraints.
     pub fn text(&self, constraint: impl Fn(&Ident) -> Ident) -> String {

@@ -3,10 +3,10 @@
 use super::kind::Kind;
 use super::parse::days_since_1970;
 use super::value::{Moment, Value};
-use crate::engine::mysql::sql::{Ident, bytes};
+use crate::engine::mysql::sql::bytes;
 
 /// What to select so that the text of the answer is the value, exactly.
-pub fn select_expression(kind: &Kind, column: &Ident) -> String {
+pub fn select_expression(kind: &Kind, column: &impl std::fmt::Display) -> String {
     match kind {
         Kind::Enum { .. } | Kind::Set { .. } | Kind::Bit { .. } => format!("CAST({column} AS UNSIGNED)"),
         Kind::Binary { .. } | Kind::VarBinary { .. } | Kind::Text { .. } => format!("HEX({column})"),

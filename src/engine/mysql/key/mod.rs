@@ -18,9 +18,9 @@ use mysql_async::binlog::value::BinlogValue;
 use serde::{Deserialize, Serialize};
 
 use super::decode::KeyReader;
-use super::sql::{Ident, list};
+use super::sql::{Ident, Qualified, list};
 use crate::error::Result;
-use crate::model::{Key, KeyOrder, Range};
+use crate::model::{Key, KeyOrder, Range, Rows};
 use predicate::Col;
 use value::{Value, broken};
 
@@ -83,9 +83,51 @@ impl KeySpec {
         self.columns.iter().map(|c| if side == Side::Source { &c.name } else { &c.shadow_name }).collect()
     }
 
+    /// The condition that the rows `s` of the source and `t` of the shadow have the same key, by `=` or `<=>`.
+    pub fn same(&self, s: &'static str, t: &'static str, sign: &str) -> String {
+        let one = |c: &KeyColumn| {
+            let (from, to) =
+                (Qualified { alias: Some(s), name: &c.name }, Qualified { alias: Some(t), name: &c.shadow_name });
+            match (&c.kind, &c.shadow_kind) {
+                // The server fills a BINARY up with zeros, and they count.
+                (Kind::Binary { len: a }, Kind::Binary { len: b }) if a < b => {
+                    format!("{to} {sign} RPAD({from}, {b}, x'00')")
+                }
+                _ => format!("{to} {sign} {from}"),
+            }
+        };
+        self.columns.iter().map(one).collect::<Vec<_>>().join(" AND ")
+    }
+
+    /// What to select from the shadow `t` to read keys with [`KeySpec::read_shadow_row`].
+    pub fn shadow_select_list(&self, t: &'static str) -> String {
+        let one = |c: &KeyColumn| {
+            literal::select_expression(&c.shadow_kind, &Qualified { alias: Some(t), name: &c.shadow_name })
+        };
+        list(self.columns.iter().map(one))
+    }
+
+    /// The key in a row of [`KeySpec::shadow_select_list`]; none if the source can't have such a key.
+    pub fn read_shadow_row(&self, row: &Row) -> Result<Option<Key>> {
+        let mut values = Vec::with_capacity(self.columns.len());
+        for (at, c) in self.columns.iter().enumerate() {
+            let field = row.as_ref(at).ok_or_else(|| broken("an answer without all of its columns"))?;
+            let value = parse::from_select(&c.shadow_kind, field)?;
+            let Some(value) = value::narrowed(&c.kind, value) else { return Ok(None) };
+            values.push(Ok(value));
+        }
+        Ok(self.pack(values.into_iter()).ok())
+    }
+
     /// What to select from the source to read keys with [`KeySpec::read_row`].
     pub fn select_list(&self) -> String {
         list(self.columns.iter().map(|c| literal::select_expression(&c.kind, &c.name)))
+    }
+
+    /// The same from a table with an alias.
+    pub fn select_list_of(&self, alias: &'static str) -> String {
+        let one = |c: &KeyColumn| literal::select_expression(&c.kind, &Qualified { alias: Some(alias), name: &c.name });
+        list(self.columns.iter().map(one))
     }
 
     /// The key in a row whose columns from `offset` on are [`KeySpec::select_list`].
@@ -98,25 +140,38 @@ impl KeySpec {
 
     /// The condition for the rows with these keys.
     pub fn where_keys(&self, side: Side, keys: &[Key]) -> Result<String> {
-        let values = keys.iter().map(|key| self.unpack(key)).collect::<Result<Vec<_>>>()?;
-        Ok(predicate::keys(&self.cols(side), &values))
+        self.where_rows(side, None, Rows::Keys(keys))
+    }
+
+    /// The condition for a set of rows, of a table with an alias or without.
+    pub fn where_rows(&self, side: Side, alias: Option<&'static str>, rows: Rows<'_>) -> Result<String> {
+        let unpack = |key: &Option<Key>| key.as_ref().map(|key| self.unpack(key)).transpose();
+        let cols = self.cols(side, alias);
+        match rows {
+            Rows::Keys(keys) => {
+                let values = keys.iter().map(|key| self.unpack(key)).collect::<Result<Vec<_>>>()?;
+                Ok(predicate::keys(&cols, &values))
+            }
+            Rows::Range(range) => {
+                let (after, upto) = (unpack(&range.after)?, unpack(&range.upto)?);
+                Ok(predicate::range(&cols, after.as_deref(), upto.as_deref()))
+            }
+        }
     }
 
     /// The condition for the rows of a range; TRUE for the range that is open on both ends.
     pub fn where_range(&self, side: Side, range: &Range) -> Result<String> {
-        let unpack = |key: &Option<Key>| key.as_ref().map(|key| self.unpack(key)).transpose();
-        let (after, upto) = (unpack(&range.after)?, unpack(&range.upto)?);
-        Ok(predicate::range(&self.cols(side), after.as_deref(), upto.as_deref()))
+        self.where_rows(side, None, Rows::Range(range))
     }
 
     /// The columns for ORDER BY, in the order that ranges go by.
     pub fn order_by(&self, side: Side) -> String {
-        list(self.cols(side).iter().map(|c| format!("{}{}", c.name, if c.descending { " DESC" } else { "" })))
+        list(self.cols(side, None).iter().map(|c| format!("{}{}", c.name, if c.descending { " DESC" } else { "" })))
     }
 
     /// The order from the end to the beginning.
     pub fn order_by_reversed(&self, side: Side) -> String {
-        list(self.cols(side).iter().map(|c| format!("{}{}", c.name, if c.descending { "" } else { " DESC" })))
+        list(self.cols(side, None).iter().map(|c| format!("{}{}", c.name, if c.descending { "" } else { " DESC" })))
     }
 
     /// The hint that makes a SELECT or a multi-table DELETE go by the key.
@@ -147,7 +202,7 @@ impl KeySpec {
         (self.index.bare() != "PRIMARY", self.order != KeyOrder::Bytes, self.columns.len(), total)
     }
 
-    fn cols(&self, side: Side) -> Vec<Col<'_>> {
+    fn cols(&self, side: Side, alias: Option<&'static str>) -> Vec<Col<'_>> {
         self.columns
             .iter()
             .map(|c| {
@@ -156,7 +211,12 @@ impl KeySpec {
                     Side::Shadow => (&c.shadow_name, &c.shadow_kind),
                 };
                 // The original's values are all that the shadow can have.
-                Col { name, kind, spelled_out: c.kind.spelled_out(), descending: c.descending }
+                Col {
+                    name: Qualified { alias, name },
+                    kind,
+                    spelled_out: c.kind.spelled_out(),
+                    descending: c.descending,
+                }
             })
             .collect()
     }

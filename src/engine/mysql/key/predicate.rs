@@ -15,12 +15,12 @@ use std::collections::BTreeMap;
 use super::kind::Kind;
 use super::literal::literal;
 use super::value::Value;
-use crate::engine::mysql::sql::{Ident, list};
+use crate::engine::mysql::sql::{Qualified, list};
 
 /// A key column on one side.
 #[derive(Debug, Clone, Copy)]
 pub struct Col<'a> {
-    pub name: &'a Ident,
+    pub name: Qualified<'a>,
     pub kind: &'a Kind,
     /// How many values the column can have on the source, if comparisons are to be spelled out.
     pub spelled_out: Option<i128>,
@@ -172,6 +172,7 @@ fn comparison(column: &Col<'_>, is: Is, value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::mysql::sql::Ident;
 
     const INT: Kind = Kind::Int { width: 4, unsigned: false };
 
@@ -181,7 +182,7 @@ mod tests {
             .iter()
             .zip(&names)
             .map(|((_, kind, descending), name)| Col {
-                name,
+                name: Qualified { alias: None, name },
                 kind,
                 spelled_out: kind.spelled_out(),
                 descending: *descending,

@@ -137,6 +137,30 @@ pub fn encode(kind: &Kind, value: &Value, out: &mut Vec<u8>) -> Result<()> {
     Ok(())
 }
 
+/// A value of the kind that `kind` has become, as one of `kind`; none if that has no such value.
+pub fn narrowed(kind: &Kind, value: Value) -> Option<Value> {
+    match (kind, value) {
+        (Kind::Decimal { precision, scale }, Value::Decimal { negative, digits, scale: later }) => {
+            let cut = usize::try_from(later.checked_sub(*scale)?).ok()?;
+            let (kept, beyond) = digits.split_at_checked(digits.len().checked_sub(cut)?)?;
+            let (above, digits) = kept.split_at_checked(kept.len().checked_sub(*precision as usize)?)?;
+            let zeros = above.iter().chain(beyond).all(|digit| *digit == 0);
+            zeros.then(|| Value::Decimal { negative, digits: digits.to_vec(), scale: *scale })
+        }
+        // An integer that has become a DECIMAL.
+        (Kind::Int { .. }, Value::Decimal { negative, digits, scale }) => {
+            let (whole, beyond) = digits.split_at_checked(digits.len().checked_sub(scale as usize)?)?;
+            let number = whole.iter().try_fold(0i128, |n, d| n.checked_mul(10)?.checked_add(i128::from(*d)))?;
+            beyond.iter().all(|digit| *digit == 0).then_some(Value::Int(if negative { -number } else { number }))
+        }
+        (Kind::Binary { len }, Value::Bytes(mut bytes)) => {
+            let beyond = bytes.split_off(bytes.len().min(*len));
+            beyond.iter().all(|byte| *byte == 0).then_some(Value::Bytes(bytes))
+        }
+        (_, value) => Some(value),
+    }
+}
+
 /// Reads a value off the front of `bytes`.
 pub fn decode(kind: &Kind, bytes: &mut &[u8]) -> Result<Value> {
     let short = || broken("it is too short");

@@ -73,9 +73,20 @@ pub fn expression(from: &Column, to: &Column, circumstances: &Circumstances) -> 
         ))
         .todo("Set the NULLs to a value first, or use a strict sql_mode."));
     }
-    let name = &from.name;
+    let fills = circumstances.mariadb && from.nullable && !to.nullable && class(to) == Class::Timestamp;
+    if fills && !matches!(class(from), Class::Text | Class::Date | Class::DateTime | Class::Timestamp) {
+        // The expression below makes a text of the value, and what is no date converts otherwise as a text.
+        return Err(refused(from, to));
+    }
+    let name = &match (class(from), class(to)) {
+        // As bytes, a number with spaces behind it is refused, which ALTER takes.
+        (Class::Binary, Class::Int | Class::Decimal | Class::Float) if circumstances.mariadb => {
+            format!("CONVERT({} USING latin1)", from.name)
+        }
+        _ => from.name.to_string(),
+    };
     let value = match way(from, to, circumstances) {
-        Way::Plain if circumstances.mariadb => fitting(from, to),
+        Way::Plain if circumstances.mariadb => fitting(name, from, to),
         // As it is, MySQL copies the bytes, and neither rounds nor looks whether the number fits.
         Way::Plain if from.data_type == to.data_type && from.column_type != to.column_type && is_float(to) => {
             format!("({name} + 0e0)")
@@ -88,9 +99,8 @@ pub fn expression(from: &Column, to: &Column, circumstances: &Circumstances) -> 
         Way::Zone => format!("IF({name} = 0, {name}, CONVERT_TZ({name}, '+00:00', @@GLOBAL.time_zone))"),
         Way::No => return Err(refused(from, to)),
     };
-    let now = circumstances.mariadb && from.nullable && !to.nullable && class(to) == Class::Timestamp;
     // MariaDB would put the time of the copy where a NULL is.
-    Ok(if now { format!("IFNULL({value}, 'NULL')") } else { value })
+    Ok(if fills { format!("IFNULL({value}, 'NULL')") } else { value })
 }
 
 fn is_float(column: &Column) -> bool {
@@ -137,8 +147,7 @@ fn refused(from: &Column, to: &Column) -> Error {
 }
 
 /// For MariaDB: the value so that one which is too long is an error, as it is for ALTER.
-fn fitting(from: &Column, to: &Column) -> String {
-    let name = &from.name;
+fn fitting(name: &str, from: &Column, to: &Column) -> String {
     let strings = |c: &Column| matches!(class(c), Class::Text | Class::Binary);
     let blob = |c: &Column| c.data_type.ends_with("text") || c.data_type.ends_with("blob");
     if !strings(from) || !strings(to) {

@@ -98,7 +98,7 @@ pub fn columns(
 }
 
 /// Whether the column's default is the same for every row.
-fn is_constant(column: &Column) -> bool {
+pub fn is_constant(column: &Column) -> bool {
     column
         .default
         .as_ref()

@@ -7,9 +7,11 @@
 
 mod class;
 mod convert;
+pub mod equal;
 mod mapping;
 mod unique;
 
+pub use equal::Equal;
 pub use mapping::Mapped;
 pub use unique::UniqueKey;
 
@@ -32,6 +34,8 @@ pub struct Shadow {
     pub info: TableInfo,
     /// The columns that a copy writes: all but the generated ones and those that get their default.
     pub columns: Vec<Mapped>,
+    /// How its columns are compared, all that have a value which doesn't depend on the moment of the copy.
+    pub equal: Vec<Equal>,
     /// The shadow's unique keys.
     pub unique_keys: Vec<UniqueKey>,
     /// What the user should know before the copy begins.
@@ -95,7 +99,8 @@ impl Shadow {
         }
         let dates_stay = mapping::dates_stay(original, &info, &origins);
         let unique_keys = unique::keys(original, &info, &origins, circumstances.strict)?;
-        Ok(Shadow { info, columns, unique_keys, warnings, dates_stay, origins })
+        let equal = comparisons(session, names, original, &info, &origins, &circumstances).await?;
+        Ok(Shadow { info, columns, equal, unique_keys, warnings, dates_stay, origins })
     }
 
     /// Chooses the key that carries the copy.
@@ -116,6 +121,36 @@ impl Shadow {
     pub fn select_list(&self) -> String {
         list(self.columns.iter().map(|c| &c.expression))
     }
+}
+
+/// How each of the shadow's columns is compared.
+async fn comparisons(
+    session: &mut Session,
+    names: &Names,
+    original: &TableInfo,
+    shadow: &TableInfo,
+    origins: &[Option<usize>],
+    circumstances: &Circumstances,
+) -> Result<Vec<Equal>> {
+    let mut comparisons = Vec::new();
+    for (column, origin) in shadow.columns.iter().zip(origins) {
+        match origin.and_then(|at| original.columns.get(at)) {
+            Some(from) => comparisons.extend(equal::copied(from, column, circumstances)),
+            None if column.generated.is_some() || column.auto_increment || !mapping::is_constant(column) => {}
+            None if column.has_default => {
+                // The server does not tell a default that is an expression, not even a constant one.
+                let asked = format!("SELECT DEFAULT({}) FROM {} LIMIT 1", column.name, names.shadow);
+                let known = match session.rows(&asked).await {
+                    Ok(_) => true,
+                    Err(error) if error.kind() == Kind::Definite => false,
+                    Err(error) => return Err(error),
+                };
+                comparisons.push(equal::new_by_default(column, known));
+            }
+            None => comparisons.push(equal::new_by_type(column)),
+        }
+    }
+    Ok(comparisons)
 }
 
 async fn read(session: &mut Session, names: &Names) -> Result<TableInfo> {
