@@ -110,7 +110,7 @@ impl Decoder {
             b'R' => self.relation(message)?,
             b'I' => {
                 if self.is_ours(r.u32()?) {
-                    r.expect(b'N')?;
+                    r.tagged(b'N')?;
                     let new = r.row()?;
                     let key = self.key(&new, None)?;
                     self.change([key]);
@@ -289,7 +289,7 @@ impl<'a> Reader<'a> {
         Ok(u64::from_be_bytes(self.chunk()?))
     }
 
-    fn expect(&mut self, tag: u8) -> Result<()> {
+    fn tagged(&mut self, tag: u8) -> Result<()> {
         if self.u8()? == tag { Ok(()) } else { Err(unreadable()) }
     }
 

@@ -194,7 +194,7 @@ impl PostgresFeed {
                 None => break,
             }
         }
-        (!out.is_empty()).then(|| Event::Keys(out))
+        (!out.is_empty()).then_some(Event::Keys(out))
     }
 }
 
