@@ -58,6 +58,14 @@ pub fn server(kind: &str, name: &str) -> Server {
     // What a test that failed in the middle may have left: every commit would hang.
     db(&["client", name, "-qc", "ALTER SYSTEM RESET synchronous_standby_names", "-c", "SELECT pg_reload_conf()"]);
     db(&["client", name, "-qc", HOSTILE]);
+    // A test process that was killed leaves prepared transactions, for which every new slot waits, and slots.
+    let stale = "SELECT gid FROM pg_prepared_xacts WHERE prepared < now() - interval '2 minutes'";
+    for gid in db(&["client", name, "-Atc", stale]).lines() {
+        db(&["client", name, "-qc", &format!("ROLLBACK PREPARED '{gid}'")]);
+    }
+    let slots = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots \
+                 WHERE NOT active AND (SELECT count(*) FROM pg_replication_slots) > 25";
+    db(&["client", name, "-qc", slots]);
     Server { admin: value("OSC_ADMIN_URL="), app: value("APP_URL="), osc: value("OSC_URL="), data: value("DATADIR=") }
 }
 
