@@ -16,12 +16,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// The longest rest after one slow commit.
-const LONGEST_REST: Duration = Duration::from_secs(2);
-/// The least part of the time that the copy works.
-const LEAST: f64 = 1.0 / 16.0;
-/// What a commit in time gives back: with ten marks a second, all of it within half a minute. A redo log
+const LONGEST_REST: Duration = Duration::from_millis(500);
+/// The least part of the time that the copy works: where commits are slow now and then by themselves it pays
+/// for what it has not done, and must come to an end all the same.
+const LEAST: f64 = 1.0 / 4.0;
+/// What a commit in time gives back: with ten marks a second, all of it within ten seconds. A redo log
 /// that was full is full again after some seconds at the old pace.
-const GAIN: f64 = 0.004;
+const GAIN: f64 = 0.008;
 /// The weight of one commit in what they take at rest.
 const WEIGHT: f64 = 0.2;
 

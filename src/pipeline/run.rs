@@ -112,7 +112,7 @@ pub(super) struct Run<'a, S: Source, M: Mirror> {
     copy: Copy,
     pub(super) verify: Verify,
     places: Places,
-    pub(super) pace: Pace,
+    pace: Pace,
     pub(super) marks: Marks,
     pub(super) cutover: Cutover<S::Fence>,
     idle_appliers: Vec<Lane>,
@@ -271,7 +271,7 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
                 self.marks.returned(now);
                 match result {
                     Ok(()) => {
-                        if self.copy.in_flight() + self.verify.in_flight() > 0 {
+                        if self.copy.in_flight() > 0 {
                             self.pace.busy(now);
                         }
                         self.pace.returned(took, now);

@@ -2,8 +2,9 @@
 //!
 //! Ranges are found and looked at like those of the copy: one after the other, the last one open above,
 //! so that together they cover every possible key; sized by time; as many at a time as there are copy
-//! lanes; held by the same throttle and at the same pace. A look is one read of both sides: it takes no lock, stops nobody, and
-//! its snapshot is as short as a chunk. What is found to differ becomes a suspect; `suspects` has the
+//! lanes; held by the same throttle, and while a commit takes too long; but looks write nothing, so
+//! slow commits are not counted against them as they are against chunks. A look is one read of both sides:
+//! it takes no lock, stops nobody, and its snapshot is as short as a chunk. What is found to differ becomes a suspect; `suspects` has the
 //! proof that tells traffic from a row that is wrong. Meanwhile changes go on being applied.
 //!
 //! What it shows: of every key, the two sides were equal at the moment of its last look, or the row was
@@ -130,10 +131,6 @@ impl Verify {
         Ok(())
     }
 
-    pub(super) fn in_flight(&self) -> usize {
-        self.in_flight
-    }
-
     /// Every range was looked at and no suspect is left.
     fn done(&self) -> bool {
         let ranges = self.all_found && self.found.is_empty() && self.again.is_empty() && self.in_flight == 0;
@@ -203,11 +200,7 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
 
     pub(super) fn looked(&mut self, lane: Lane, look: Look, took: Duration, found: Compared) -> Result<()> {
         match look {
-            Look::Range(range) => {
-                self.pace.chunk(took, self.settings.copiers, Instant::now());
-                self.verify.size.aim(self.pace.part());
-                self.verify.looked(lane, range, found, took)
-            }
+            Look::Range(range) => self.verify.looked(lane, range, found, took),
             Look::Suspects => {
                 self.verify.idle.push(lane);
                 let mark = self.marks.hurry(Instant::now());

@@ -22,7 +22,7 @@ struct Totals {
 fn batch() {
     let first = number("OSC_SIM_FROM").unwrap_or(1);
     let full = std::env::var_os("OSC_TEST_FULL").is_some();
-    let seeds = number("OSC_SIM_SEEDS").unwrap_or(if full { 20_000 } else { 2500 });
+    let seeds = number("OSC_SIM_SEEDS").unwrap_or(if full { 20_000 } else { 1500 });
     let began = Instant::now();
     let totals = Mutex::new(Totals { counts: Counts::default(), failed: Vec::new(), told: began });
     let rate = |runs: u64| runs as f64 / began.elapsed().as_secs_f64();

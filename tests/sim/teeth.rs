@@ -42,6 +42,7 @@ const TEETH: &[Tooth] = &[
     engine(Bug::XaOlderIgnored, 300).near(Focus::TwoPhase),
     engine(Bug::XaEndInOrder, 300).near(Focus::TwoPhase),
     engine(Bug::FenceOfThePast, 1500).near(Focus::Removed),
+    engine(Bug::RenameUnguarded, 1500).near(Focus::Removed),
     engine(Bug::FencePastPrepared, 300).near(Focus::TwoPhase),
     engine(Bug::PlaceOfReader, 300),
     engine(Bug::PlaceInTransaction, 500),

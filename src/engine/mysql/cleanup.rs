@@ -19,6 +19,7 @@ use super::names::{Names, Owned, Role, lock_name, owner_of};
 use super::preflight::replication::is_replica;
 use super::session::{Session, code};
 use super::sql::{Ident, Table, list, text};
+use super::state;
 use crate::error::{Error, Result};
 
 /// The comments of the tables that `state` makes.
@@ -131,6 +132,16 @@ async fn remove_locked(session: &mut Session, left: &Leftover) -> Result<()> {
             return Err(Error::refused(format!("{} is not what it was when it was listed.", left.table.bare()))
                 .table("It was left alone.")
                 .todo("Run `osc cleanup` again."));
+        }
+    }
+    if !left.is_old
+        && let Some(owned) = owner_of(left.table.name.bare())
+    {
+        // A process that stands still somewhere must not take what is there afterwards for its own.
+        let state = Table { db: left.table.db.clone(), name: owned.other(Role::State) };
+        match state::end_life(session, &state).await {
+            Err(error) if code(&error) != Some(NO_SUCH_TABLE) => return Err(error),
+            _ => {}
         }
     }
     match session.exec_long(&left.statement).await {

@@ -157,6 +157,20 @@ pub async fn raise(session: &mut Session, state: &Table, life: u64) -> Result<u6
     Ok(epoch)
 }
 
+/// The statement, for the server to run if it is still this process's life when it gets there, and to refuse
+/// else. MariaDB only.
+pub fn in_life(state: &Table, life: u64, statement: &str) -> String {
+    format!(
+        "BEGIN NOT ATOMIC IF (SELECT body FROM {state} WHERE slot = '{LIFE}') = '{life}' THEN {statement}; \
+         ELSE SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'another osc process went on with this run'; END IF; END"
+    )
+}
+
+/// Ends the life of whoever has it, before anything that is the run's is removed.
+pub async fn end_life(session: &mut Session, state: &Table) -> Result<()> {
+    session.exec(&format!("DELETE FROM {state} WHERE slot = '{LIFE}'")).await.map(drop)
+}
+
 /// What ends a process whose life is over.
 pub fn taken_over() -> Error {
     Error::stopped("Another osc process went on with this run.")

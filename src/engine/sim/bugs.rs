@@ -28,6 +28,8 @@ pub enum Bug {
     XaEndInOrder,
     /// Under the lock nobody looks whether another process has taken the run over.
     FenceOfThePast,
+    /// The second session's RENAME does not look whether another process has taken the run over.
+    RenameUnguarded,
     /// The fence does not look for prepared transactions.
     FencePastPrepared,
     /// A mark's place is as far as the reader has read.
@@ -100,6 +102,7 @@ impl Bug {
         XaOlderIgnored,
         XaEndInOrder,
         FenceOfThePast,
+        RenameUnguarded,
         FencePastPrepared,
         PlaceOfReader,
         PlaceInTransaction,

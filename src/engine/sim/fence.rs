@@ -137,7 +137,7 @@ pub struct SimFence {
     pub(super) session: Rc<Session>,
     inbox: Rc<Inbox>,
     pub(super) patience: Patience,
-    life: u64,
+    pub(super) life: u64,
 }
 
 /// The client is gone: the server notices some time later.

@@ -82,8 +82,8 @@ async fn by_one(fence: &SimFence) -> Result<(), Failure> {
 }
 
 async fn by_two(fence: &SimFence, other: &Rc<Session>) -> Result<(), Failure> {
-    let (server, renamer) = (fence.server.clone(), other.clone());
-    let renamed = risky(&fence.server, &fence.faults, Risk::Swap, |line| queue(server, renamer, line));
+    let (server, renamer, life) = (fence.server.clone(), other.clone(), fence.life);
+    let renamed = risky(&fence.server, &fence.faults, Risk::Swap, |line| queue(server, renamer, life, line));
     let (server, holder, renamer) = (fence.server.clone(), fence.session.clone(), other.id);
     let unlocked = risky(&fence.server, &fence.faults, Risk::Swap, |line| let_go(server, holder, renamer, line));
     tokio::pin!(renamed);
@@ -96,10 +96,14 @@ async fn by_two(fence: &SimFence, other: &Rc<Session>) -> Result<(), Failure> {
 }
 
 /// The second session's RENAME.
-async fn queue(server: Rc<Server>, renamer: Rc<Session>, line: Rc<Line>) -> Result<(), Failure> {
+async fn queue(server: Rc<Server>, renamer: Rc<Session>, life: u64, line: Rc<Line>) -> Result<(), Failure> {
     let _running = renamer.running();
     line.step().await?;
     renamer.look()?;
+    // In the statement itself: nobody can stand still between this and the RENAME.
+    if !server.bugs.has(Bug::RenameUnguarded) && server.store.borrow().life != life {
+        return Err(Failure::TakenOver);
+    }
     let wrong = server.bugs.has(Bug::NamesSortBefore);
     let order = if wrong { [Name::Shadow, Name::Original] } else { [Name::Original, Name::Shadow] };
     let mut outcome = Ok(());

@@ -4,6 +4,7 @@
 mod kills;
 mod many;
 mod taken_over;
+mod truncated;
 
 use std::time::Duration;
 

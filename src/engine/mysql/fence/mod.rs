@@ -248,7 +248,8 @@ impl Fence for MySqlFence {
         let granted = self.granted;
         let rename = rename_statement(&self.rewrite.names);
         let swapped = if self.session.flavor.is_mariadb() {
-            two_sessions::rename(&mut self.session, &mut self.other, &self.rewrite.names, &rename).await
+            let guarded = state::in_life(&self.rewrite.names.state, self.life, &rename);
+            two_sessions::rename(&mut self.session, &mut self.other, &self.rewrite.names, &rename, &guarded).await
         } else {
             one_session::rename(&mut self.session, &rename, self.other.id).await
         };
