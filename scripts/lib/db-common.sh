@@ -74,7 +74,7 @@ life() {
   pid=$(cat -- "$1/pid" 2>/dev/null) || true
   [[ -n $pid ]] || { echo gone && return; }
   args=$(tr '\0' '\n' 2>/dev/null <"/proc/$pid/cmdline") || { echo gone && return; }
-  if grep -qxF -- "--datadir=$1/data" <<<"$args"; then
+  if grep -qxF -e "--datadir=$1/data" -e "$1/data" <<<"$args"; then
     echo running
   elif [[ -n $args ]]; then
     echo gone
@@ -113,9 +113,17 @@ await() {
   done
 }
 
-# halt DIR TERM|KILL: stop and wait until it is gone; also if it is dying already.
+# children DIR: processes of the server that outlive a killed one for a moment (PostgreSQL's work in their data directory).
+children() {
+  local cwd
+  for cwd in /proc/[0-9]*/cwd; do
+    [[ $(readlink -- "$cwd" 2>/dev/null) != "$1/data" ]] || cut -d/ -f3 <<<"$cwd"
+  done
+}
+
+# halt DIR TERM|INT|KILL: stop and wait until it is gone; also if it is dying already.
 halt() {
-  local in=$1 how=$2 pid deadline=$((SECONDS + ${OSC_DB_WAIT:-300}))
+  local in=$1 how=$2 pid child deadline=$((SECONDS + ${OSC_DB_WAIT:-300}))
   if alive "$in"; then
     pid=$(<"$in/pid")
     kill "-$how" "$pid" 2>/dev/null || true
@@ -125,6 +133,11 @@ halt() {
   while [[ $(life "$in") != gone ]]; do
     [[ $SECONDS -lt $deadline ]] || die "the server does not stop; its log is $in/log (stop --kill?)"
     sleep 0.05
+  done
+  # As when the machine fails: nothing of a killed server writes any more.
+  for child in $(children "$in"); do
+    kill -KILL "$child" 2>/dev/null || true
+    while [[ -n $(readlink -- "/proc/$child/cwd" 2>/dev/null) ]]; do sleep 0.05; done
   done
   rm -f -- "$in/pid"
 }
@@ -145,3 +158,32 @@ free_port() {
   die "no free port from $base on"
 }
 port_answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# ---------------------------------------------------------------- certificates
+# One CA for all instances, and one certificate that names the addresses which clients use.
+# (The one that MySQL makes for itself has no such names, so a client could not verify it fully.)
+
+certificates_make() {
+  local tls=$servers/tls new=$servers/tls.new
+  [[ ! -e $tls ]] || return 0
+  lock 8 tls
+  if [[ ! -e $tls ]]; then
+    rm -rf -- "$new"
+    mkdir -m 700 -- "$new"
+    {
+      openssl req -x509 -newkey rsa:2048 -nodes -days 3650 -sha256 -subj '/CN=osc test CA' \
+        -addext keyUsage=critical,keyCertSign,cRLSign -keyout "$new/ca-key.pem" -out "$new/ca.pem"
+      openssl req -newkey rsa:2048 -nodes -sha256 -subj '/CN=localhost' \
+        -keyout "$new/server-key.pem" -out "$new/server.csr"
+      printf '%s\n' 'basicConstraints=CA:FALSE' 'keyUsage=critical,digitalSignature,keyEncipherment' \
+        'extendedKeyUsage=serverAuth' 'subjectAltName=IP:127.0.0.1,IP:::1,DNS:localhost' >"$new/extensions"
+      openssl x509 -req -in "$new/server.csr" -CA "$new/ca.pem" -CAkey "$new/ca-key.pem" -CAcreateserial \
+        -days 3650 -sha256 -extfile "$new/extensions" -out "$new/server-cert.pem"
+    } >"$new/log" 2>&1 || {
+      cat -- "$new/log" >&2
+      die "openssl could not make the certificates"
+    }
+    mv -- "$new" "$tls"
+  fi
+  unlock 8
+}

@@ -8,23 +8,10 @@ flavour_of() {
   esac
 }
 
-# The server that the environment names for this kind, if any. An instance keeps the one that it
-# was made with.
-server_from_environment() {
-  local named=''
-  case $1 in
-    mysql) named=${OSC_MYSQLD:-} ;;
-    mariadb) named=${OSC_MARIADBD:-} ;;
-  esac
-  [[ -z $named ]] && return
-  [[ -x $named ]] || die "$1: cannot run '$named'"
-  realpath -- "$named"
-}
-
-# use_kind KIND, with SERVER set (empty: the tree's): sets FLAVOUR, VERSION, SHARE (the directory
+# mysql_use KIND, with SERVER set (empty: the tree's): sets FLAVOUR, VERSION, SHARE (the directory
 # of messages, character sets and SQL scripts) and the arrays DAEMON, CLIENT and TZINFO: commands
 # without options that depend on the instance.
-use_kind() {
+mysql_use() {
   local tree bin program
   FLAVOUR=$(flavour_of "$1")
   CLIENT=() TZINFO=()
@@ -82,7 +69,7 @@ answers() { sql "$1" --connect-timeout=2 -e 'SELECT 1' </dev/null; }
 # A data directory costs several seconds to initialise: done once for each kind and version, then
 # copied. Templates have no accounts but root@localhost and no binlog.
 
-template_make() {
+mysql_prepare() {
   local new
   template=$servers/templates/$KIND-$VERSION
   [[ ! -e $template/complete ]] || return 0
@@ -143,35 +130,6 @@ mariadb_initialise() {
     rm -- "$1/bootstrap.sql"
 }
 
-# ---------------------------------------------------------------- certificates
-# One CA for all instances, and one certificate that names the addresses which clients use.
-# (The one that MySQL makes for itself has no such names, so a client could not verify it fully.)
-
-certificates_make() {
-  local tls=$servers/tls new=$servers/tls.new
-  [[ ! -e $tls ]] || return 0
-  lock 8 tls
-  if [[ ! -e $tls ]]; then
-    rm -rf -- "$new"
-    mkdir -m 700 -- "$new"
-    {
-      openssl req -x509 -newkey rsa:2048 -nodes -days 3650 -sha256 -subj '/CN=osc test CA' \
-        -addext keyUsage=critical,keyCertSign,cRLSign -keyout "$new/ca-key.pem" -out "$new/ca.pem"
-      openssl req -newkey rsa:2048 -nodes -sha256 -subj '/CN=localhost' \
-        -keyout "$new/server-key.pem" -out "$new/server.csr"
-      printf '%s\n' 'basicConstraints=CA:FALSE' 'keyUsage=critical,digitalSignature,keyEncipherment' \
-        'extendedKeyUsage=serverAuth' 'subjectAltName=IP:127.0.0.1,IP:::1,DNS:localhost' >"$new/extensions"
-      openssl x509 -req -in "$new/server.csr" -CA "$new/ca.pem" -CAkey "$new/ca-key.pem" -CAcreateserial \
-        -days 3650 -sha256 -extfile "$new/extensions" -out "$new/server-cert.pem"
-    } >"$new/log" 2>&1 || {
-      cat -- "$new/log" >&2
-      die "openssl could not make the certificates"
-    }
-    mv -- "$new" "$tls"
-  fi
-  unlock 8
-}
-
 # ---------------------------------------------------------------- instances
 
 # Sets ARGV: the whole command of the instance in $dir.
@@ -199,13 +157,13 @@ mysql_argv() {
 }
 
 # Start the instance in $dir (meta read, kind in use) unless it runs, and finish making it.
-instance_start() {
+mysql_start() {
   local socket
   if ! alive "$dir"; then
     halt "$dir" KILL # it may have been killed a moment ago
     certificates_make
     if [[ ! -e $dir/data ]]; then
-      template_make
+      mysql_prepare
       rm -rf -- "$dir/data.new"
       cp -a --reflink=auto -- "$template/data" "$dir/data.new"
       mv -- "$dir/data.new" "$dir/data"
@@ -246,7 +204,7 @@ SQL
   cat -- "$grants"
 }
 
-print_env() {
+mysql_env() {
   local address=127.0.0.1:$PORT
   cat <<ENV
 NAME=$(basename -- "$dir")
@@ -264,4 +222,19 @@ BINLOG_BASENAME=$dir/data/binlog
 SOCKET=$(socket_of "$dir")
 LOG=$dir/log
 ENV
+}
+
+mysql_client() {
+  CLIENT+=(--no-defaults)
+  # The client of MariaDB 11 else warns that it verifies nothing without a password.
+  [[ $FLAVOUR == mysql ]] || CLIENT+=(--skip-ssl-verify-server-cert)
+  # Over TCP, so that the --ssl-… options of the client mean something.
+  exec "${CLIENT[@]}" --user=root --host=127.0.0.1 --port="$PORT" --protocol=TCP "$@"
+}
+
+mysql_run() {
+  [[ -z $SERVER ]] || die "run: only for instances of an installed server"
+  tree_command "$(tree_of "$KIND")" "bin/$1"
+  shift
+  exec "${COMMAND[@]}" "$@"
 }

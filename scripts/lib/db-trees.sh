@@ -10,6 +10,8 @@ kind_suite() {
     mysql) echo sid ;; # the only suite of Debian that has MySQL
     mariadb) echo bookworm ;;
     mariadb118) echo trixie ;;
+    postgres) echo sid ;; # the newest
+    postgres15) echo bookworm ;;
   esac
 }
 tree_of() { printf %s "$servers/trees/$(kind_suite "$1")-$1"; }
@@ -49,9 +51,9 @@ tree_download() {
   debootstrap "${options[@]}" "$1" "$2" "${OSC_DEBIAN_MIRROR:-}" "$script" </dev/null
 }
 
-# The names of MySQL's core packages carry a version in some releases; find them in the index that
+# The names of some packages carry a version in some releases; find them in the index that
 # a first attempt has downloaded, the newest last.
-mysql_package() {
+newest_package() {
   sed -n "s/^Package: \\($2\\(-[0-9.]*\\)\\?\\)\$/\\1/p" "$1"/var/lib/apt/lists/*_Packages | sort -V | tail -n 1
 }
 
@@ -74,8 +76,14 @@ tree_install() {
   case $kind in
     mysql)
       tree_download "$suite" "$new" mysql-server-core,mysql-client-core >"$log" 2>&1 ||
-        tree_download "$suite" "$new" "$(mysql_package "$new" mysql-server-core),$(mysql_package "$new" mysql-client-core)" >>"$log" 2>&1
+        tree_download "$suite" "$new" "$(newest_package "$new" mysql-server-core),$(newest_package "$new" mysql-client-core)" >>"$log" 2>&1
       ;;
+    postgres)
+      # Which version the suite has, its index tells; a first download of nothing fetches it.
+      tree_download "$suite" "$new" base-files >"$log" 2>&1 &&
+        tree_download "$suite" "$new" "$(newest_package "$new" postgresql)" >>"$log" 2>&1
+      ;;
+    postgres15) tree_download "$suite" "$new" postgresql-15 >"$log" 2>&1 ;;
     # Not the core packages alone: plugins, mariadb-binlog and the like are in these.
     *) tree_download "$suite" "$new" mariadb-server,mariadb-client >"$log" 2>&1 ;;
   esac || {
@@ -95,8 +103,11 @@ tree_install() {
         --exclude='./usr/share/doc' --exclude='./usr/share/man' --exclude='./usr/share/locale'
   done
   rm -rf -- "$new"/var/cache/apt "$new"/var/lib/apt "$new"/debootstrap
-  tree_server "$new" "$kind"
-  "${COMMAND[@]}" --no-defaults --version >>"$log" 2>&1 || {
+  case $kind in
+    postgres*) postgres_wrap "$new" && COMMAND=("$(postgres_bin "$new")/postgres") ;;
+    *) tree_server "$new" "$kind" && COMMAND+=(--no-defaults) ;;
+  esac
+  "${COMMAND[@]}" --version >>"$log" 2>&1 || {
     tail -n 5 -- "$log" >&2
     die "the server of $new does not run here"
   }

@@ -1,0 +1,20 @@
+-- What osc needs on PostgreSQL 15 and later, and nothing else.
+-- Run it in the database of the table, as a superuser. Replace shop by the database, app by the role that
+-- owns the table, and osc by the account; create it first:
+--   CREATE ROLE osc LOGIN PASSWORD '…';
+
+-- On the server:
+--   REPLICATION          make a replication slot and read the change stream from it
+ALTER ROLE osc REPLICATION;
+
+--   pg_read_all_stats    say who is waited for: which session, since when, with which statement
+GRANT pg_read_all_stats TO osc;
+
+-- The owner of the table:
+--   membership           publish the table (only an owner may), lock it, and give the new table the owner that the old one
+--                        has. Nothing less than ownership may alter a table in PostgreSQL.
+GRANT app TO osc;
+
+-- On the database:
+--   CREATE               the publication, and the schema in which osc keeps its own tables
+GRANT CREATE ON DATABASE shop TO osc;
