@@ -2,7 +2,7 @@
 //!
 //! The marks are commits like the application's own, so what they take is what it feels. When one
 //! takes longer than the limit, or is under way for longer, no chunk begins; once it has returned, the
-//! copy rests for as long as it had made the commit wait. From then on it works for half of the time
+//! copy rests for as long as it had made the commit wait, half a second at most. From then on it works for half of the time
 //! that it did before, in chunks half as long, and each commit in time gives it back a little. So a
 //! server whose log or disk the copy has filled gets the time to empty it, and the copy settles at
 //! the pace that the server can bear.
