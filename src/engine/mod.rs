@@ -8,6 +8,7 @@
 //! at any await point; what a dropped future leaves behind is the engine's to bound (see `fence`).
 
 pub mod mysql;
+pub mod opening;
 pub mod postgres;
 #[cfg(feature = "sim")]
 pub mod sim;
