@@ -1,8 +1,11 @@
 //! PostgreSQL 15 and later. Not reachable by users yet: the feed stands, the mirror and the fence don't.
 
+pub mod alter;
 pub mod barrier;
+pub mod catalog;
 pub mod connect;
 pub mod decode;
+pub mod dependents;
 pub mod feed;
 pub mod identity;
 pub mod key;
