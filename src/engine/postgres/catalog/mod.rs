@@ -27,6 +27,11 @@ pub struct Relation {
 }
 
 impl Relation {
+    /// Its types, to stand in an IN (…).
+    pub fn type_list(&self) -> String {
+        self.types.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
+    }
+
     /// Reads a table; refuses what is none that can be replaced.
     pub async fn read(session: &mut Session, table: &Table) -> Result<Relation> {
         let sql = format!(
