@@ -9,6 +9,7 @@ pub mod key;
 pub mod lsn;
 pub mod marks;
 pub mod names;
+pub mod preflight;
 pub mod publication;
 pub mod session;
 pub mod shadow;
