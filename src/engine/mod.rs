@@ -143,6 +143,12 @@ pub trait Mirror {
     /// sure that the earlier attempt can no longer commit before the next one begins.
     async fn sync(&self, lane: Lane, rows: Rows<'_>, note: Option<&LaneNote>) -> Result<Synced>;
 
+    /// Builds one of what is better built once the rows are there (an index). No sync begins meanwhile. True:
+    /// there is more to build. May be called again after any end, also in a later life.
+    async fn build(&self) -> Result<bool> {
+        Ok(false)
+    }
+
     /// Compares the shadow's rows of this set with what a sync would put there now: every column, by
     /// its bytes. Both sides are read after the call and before its return, in one snapshot where the
     /// engine can. Writes nothing to the shadow and locks nothing. Returns at most `most` keys.

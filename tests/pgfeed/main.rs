@@ -6,6 +6,8 @@ mod pgfeed {
     mod changes;
     mod connection;
     mod disturb;
+    #[path = "../support/hostile.rs"]
+    mod hostile;
     mod settled;
     mod slot;
     mod values;

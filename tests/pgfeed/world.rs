@@ -7,6 +7,7 @@ use std::process::Command;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use super::hostile::hostile;
 use osc::engine::postgres::connect::Address;
 use osc::engine::postgres::feed::{self, Followed, Handle, PostgresFeed};
 use osc::engine::postgres::identity::{self, Found};
@@ -34,15 +35,6 @@ pub struct Server {
     pub data: String,
 }
 
-/// What a DBA may have given the account: osc must work all the same.
-const HOSTILE: &str = "ALTER ROLE osc SET extra_float_digits = 0; ALTER ROLE osc SET datestyle = 'SQL, DMY'; \
-    ALTER ROLE osc SET timezone = 'Asia/Kolkata'; ALTER ROLE osc SET intervalstyle = 'sql_standard'; \
-    ALTER ROLE osc SET bytea_output = 'escape'; ALTER ROLE osc SET search_path = 'nowhere'; \
-    ALTER ROLE osc SET statement_timeout = '20ms'; ALTER ROLE osc SET lock_timeout = '1ms'; \
-    ALTER ROLE osc SET idle_session_timeout = '300ms'; ALTER ROLE osc SET default_transaction_read_only = on; \
-    ALTER ROLE osc SET default_transaction_isolation = 'serializable'; ALTER ROLE osc SET synchronous_commit = off; \
-    ALTER ROLE osc SET standard_conforming_strings = off; ALTER ROLE osc SET row_security = on";
-
 pub fn db(words: &[&str]) -> String {
     let output = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/db")).args(words).output().unwrap();
     assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -57,7 +49,7 @@ pub fn server(kind: &str, name: &str) -> Server {
     let value = |name: &str| printed.lines().find_map(|l| l.strip_prefix(name)).unwrap().to_string();
     // What a test that failed in the middle may have left: every commit would hang.
     db(&["client", name, "-qc", "ALTER SYSTEM RESET synchronous_standby_names", "-c", "SELECT pg_reload_conf()"]);
-    db(&["client", name, "-qc", HOSTILE]);
+    db(&["client", name, "-qc", &hostile("osc")]);
     // A test process that was killed leaves prepared transactions, for which every new slot waits, and slots.
     let stale = "SELECT gid FROM pg_prepared_xacts WHERE prepared < now() - interval '2 minutes'";
     for gid in db(&["client", name, "-Atc", stale]).lines() {

@@ -3,6 +3,7 @@
 use mysql_async::prelude::{FromRow, Queryable};
 use mysql_async::{Conn, Row};
 
+use super::osc::Place;
 use super::server::{Server, project};
 
 /// osc's account has the documented grants on this database and nothing else; the application's has
@@ -75,6 +76,16 @@ impl Database {
     pub async fn show_create(&mut self, table: &str) -> String {
         let (_, text): (String, String) = self.one(&format!("SHOW CREATE TABLE `{}`", table.replace('`', "``"))).await;
         text
+    }
+}
+
+impl Place for Database {
+    fn url(&self) -> String {
+        self.osc_url()
+    }
+
+    fn label(&self) -> String {
+        format!("{}-{}", self.server.name, self.name)
     }
 }
 

@@ -1,6 +1,9 @@
 //! What the tests stand on: servers, databases, the `osc` binary, and the comparison with a native ALTER.
 
 pub mod database;
+#[path = "../../support/instance.rs"]
+pub mod instance;
+#[path = "../../support/osc.rs"]
 pub mod osc;
 pub mod prober;
 pub mod replica;
@@ -11,7 +14,7 @@ pub mod twin;
 #[allow(unused_imports)]
 pub use database::Database;
 #[allow(unused_imports)]
-pub use osc::{Osc, Paused, Report, Running};
+pub use osc::{Osc, Paused, Place, Report, Running};
 #[allow(unused_imports)]
 pub use prober::{Prober, Probes};
 #[allow(unused_imports)]

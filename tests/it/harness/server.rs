@@ -1,11 +1,9 @@
 //! Real servers, started by `scripts/db`.
 
-use std::collections::HashMap;
-use std::path::PathBuf;
-use std::process::Command;
-use std::sync::{Mutex, OnceLock};
-
 use mysql_async::prelude::Queryable;
+
+use super::instance::Instance;
+pub use super::instance::{db, project};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -36,24 +34,7 @@ impl Kind {
 pub struct Server {
     pub kind: Kind,
     pub name: String,
-    values: HashMap<String, String>,
-}
-
-pub fn project() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// Runs `scripts/db` and returns what it printed.
-pub fn db(arguments: &[&str]) -> String {
-    let output = Command::new(project().join("scripts/db")).args(arguments).output().expect("scripts/db runs");
-    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(
-        output.status.success(),
-        "scripts/db {arguments:?}: {}\n{stdout}{}",
-        output.status,
-        String::from_utf8_lossy(&output.stderr)
-    );
-    stdout
+    instance: Instance,
 }
 
 impl Server {
@@ -69,34 +50,25 @@ impl Server {
     }
 
     fn started(kind: Kind, name: &str) -> Server {
-        static STARTED: OnceLock<Mutex<HashMap<String, Server>>> = OnceLock::new();
-        let mut started = STARTED.get_or_init(Mutex::default).lock().unwrap_or_else(|e| e.into_inner());
-        let start = || Server::parse(kind, &db(&["start", kind.name(), "--name", name]));
-        started.entry(name.to_owned()).or_insert_with(start).clone()
+        Server::of(kind, Instance::shared(kind.name(), name))
+    }
+
+    fn of(kind: Kind, instance: Instance) -> Server {
+        Server { kind, name: instance.name.clone(), instance }
     }
 
     /// A server of a test's own, with options. Dropping the guard removes it with its data.
     pub fn own(kind: Kind, name: &str, options: &[&str]) -> OwnServer {
         let name = format!("{name}-{}", kind.name());
-        db(&["remove", &name]);
-        let mut arguments = vec!["start", kind.name(), "--name", &name, "--"];
-        arguments.extend(options);
-        OwnServer(Server::parse(kind, &db(&arguments)))
-    }
-
-    fn parse(kind: Kind, printed: &str) -> Server {
-        let values: HashMap<String, String> =
-            printed.lines().filter_map(|l| l.split_once('=')).map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
-        let name = values.get("NAME").cloned().unwrap_or_else(|| kind.name().to_owned());
-        Server { kind, name, values }
+        OwnServer(Server::of(kind, Instance::new(kind.name(), &name, options)))
     }
 
     pub fn value(&self, key: &str) -> &str {
-        self.values.get(key).unwrap_or_else(|| panic!("scripts/db printed no {key}"))
+        self.instance.value(key)
     }
 
     pub fn port(&self) -> u16 {
-        self.value("PORT").parse().expect("a port")
+        self.instance.port()
     }
 
     /// A connection as the administrator.

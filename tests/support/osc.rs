@@ -1,4 +1,4 @@
-//! The `osc` binary as a user runs it.
+//! The `osc` binary as a user runs it, whatever server it is for.
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -9,7 +9,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::database::Database;
+/// Where a test's table is: how osc's account gets there.
+pub trait Place {
+    /// osc's URL, without the password.
+    fn url(&self) -> String;
+
+    /// Names the place among all the tests', for files.
+    fn label(&self) -> String;
+}
 
 /// How long a run may take in a test before it's taken for hung.
 const HUNG: Duration = Duration::from_secs(300);
@@ -60,11 +67,11 @@ impl Paused {
 }
 
 impl Osc {
-    pub fn new(database: &Database, verb: &str) -> Osc {
+    pub fn new(place: &impl Place, verb: &str) -> Osc {
         // Of its own for each run: tests run several in one database.
         static RUNS: AtomicU64 = AtomicU64::new(0);
         let run = RUNS.fetch_add(1, Ordering::Relaxed);
-        let dir = std::env::temp_dir().join(format!("osc-test-{}-{}-{run}", database.server.name, database.name));
+        let dir = std::env::temp_dir().join(format!("osc-test-{}-{run}", place.label()));
         std::fs::create_dir_all(&dir).expect("a directory for flag files");
         let mut command = Command::new(env!("CARGO_BIN_EXE_osc"));
         command
@@ -73,14 +80,14 @@ impl Osc {
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", &dir)
-            .env("DATABASE_URL", database.osc_url())
+            .env("DATABASE_URL", place.url())
             .env("OSC_PASSWORD", "osc-secret")
             .stdin(Stdio::null());
         Osc { command, dir, failpoints: Vec::new() }
     }
 
-    pub fn alter(database: &Database, table: &str, alter: &str) -> Osc {
-        Osc::new(database, "alter").args(["--table", table, "--alter", alter])
+    pub fn alter(place: &impl Place, table: &str, alter: &str) -> Osc {
+        Osc::new(place, "alter").args(["--table", table, "--alter", alter])
     }
 
     pub fn args<'a>(mut self, arguments: impl IntoIterator<Item = &'a str>) -> Osc {

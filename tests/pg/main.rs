@@ -1,0 +1,8 @@
+//! Every test that claims something about `osc` on PostgreSQL, against real servers, on 15 and on 18.
+//!
+//! One binary: a test gets a database of its own, in which osc runs as the documented least-privileged
+//! account, whose role has hostile defaults. Nothing here is skipped when a server is missing: it fails.
+
+#[allow(dead_code)]
+mod harness;
+mod smoke;
