@@ -7,6 +7,7 @@ pub mod connect;
 pub mod culprit;
 pub mod decode;
 pub mod feed;
+pub mod fence;
 pub mod identity;
 pub mod key;
 pub mod lanes;

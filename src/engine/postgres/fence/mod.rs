@@ -25,8 +25,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::catalog;
 use super::connect::Address;
+use super::identity;
 use super::mirror::Rewrite;
 use super::publication;
 use super::session::{Session, code};
@@ -67,7 +67,7 @@ pub async fn lock(source: &PostgresSource, patience: Patience) -> Result<Postgre
     let swap = source.swap.borrow().clone();
     let swap = swap.ok_or_else(|| Error::transient("The swap is not planned yet."))?;
     let names = &source.rewrite.names;
-    let mut session = Session::open(&source.address).await?;
+    let mut session = source.rewrite.session(&source.address).await?;
     let mut other = Session::open(&source.address).await?;
     let holder = Backend::of(&mut session).await?;
     failpoint::hit("before-lock", &ids(&session, &other)).await;
@@ -108,7 +108,7 @@ impl PostgresFence {
             return Err(state::taken_over());
         }
         let again = "Remove the run with `osc cleanup` and begin anew.";
-        if catalog::fingerprint(&mut self.session, &names.original).await? != self.fingerprint {
+        if identity::find(&mut self.session, &names.original).await?.fingerprint != self.fingerprint {
             return Err(disturbed(format!(
                 "The definition of {}, or of something that hangs on it, changed while the run was on.",
                 names.original.bare()
@@ -173,13 +173,15 @@ impl Fence for PostgresFence {
                 self.watchdog.disarm();
                 Ok(swapped)
             }
-            // The server has answered: it was rolled back.
-            Err(error) if code(&error).is_some() => Err(error.context("The tables were not swapped")),
+            // Whatever the answer was: a session can be ended after its commit, before it says so.
             Err(error) => {
                 let PostgresFence { session, other, address, rewrite, watchdog, holder, .. } = self;
                 drop((session, other, watchdog));
                 match outcome::swapped(&address, &rewrite.names, &holder).await? {
                     true => Ok(swapped),
+                    false if error.kind() == Kind::Definite && code(&error).is_some() => {
+                        Err(error.context("The tables were not swapped").table("The table is unchanged."))
+                    }
                     false => Err(error.with_kind(Kind::Transient).context("The tables were not swapped")),
                 }
             }
