@@ -25,8 +25,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::catalog;
 use super::connect::Address;
-use super::identity;
 use super::mirror::Rewrite;
 use super::publication;
 use super::session::{Session, code};
@@ -108,10 +108,12 @@ impl PostgresFence {
             return Err(state::taken_over());
         }
         let again = "Remove the run with `osc cleanup` and begin anew.";
-        if identity::find(&mut self.session, &names.original).await?.fingerprint != self.fingerprint {
+        let now = catalog::fingerprint(&mut self.session, &names.original).await?;
+        if now != self.fingerprint {
             return Err(disturbed(format!(
-                "The definition of {}, or of something that hangs on it, changed while the run was on.",
-                names.original.bare()
+                "{} was altered while the run was on, or something that hangs on it ({}).",
+                names.original.bare(),
+                catalog::changed(&self.fingerprint, &now)
             ))
             .todo(again));
         }

@@ -10,8 +10,17 @@ use crate::error::{Error, Result};
 
 /// The table that a name means, in its schema.
 pub async fn spelled(session: &mut Session, schema: Option<&str>, name: &str) -> Result<Table> {
+    let found = find(session, schema, name).await?;
+    super::table::kind(session, &found).await?;
+    Ok(found)
+}
+
+async fn find(session: &mut Session, schema: Option<&str>, name: &str) -> Result<Table> {
     if let Some(schema) = schema {
         let table = Table::new(schema, name);
+        if of_osc(schema) {
+            return Err(Error::refused(format!("{} is osc's own.", table.bare())).table("Nothing was changed."));
+        }
         return match schemas(session, name).await?.iter().any(|there| there == schema) {
             true => Ok(table),
             false => Err(missing(session, &table.bare(), name).await?),
