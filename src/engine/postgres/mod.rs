@@ -1,11 +1,14 @@
 //! PostgreSQL 15 and later. Not reachable by users yet: the feed stands, the mirror and the fence don't.
 
+pub mod alter;
 pub mod barrier;
 pub mod compare;
 pub mod conflict;
+pub mod catalog;
 pub mod connect;
 pub mod culprit;
 pub mod decode;
+pub mod dependents;
 pub mod feed;
 pub mod identity;
 pub mod key;
