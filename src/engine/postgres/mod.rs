@@ -2,14 +2,16 @@
 
 pub mod alter;
 pub mod barrier;
+pub mod catalog;
+pub mod cleanup;
 pub mod compare;
 pub mod conflict;
-pub mod catalog;
 pub mod connect;
 pub mod culprit;
 pub mod decode;
 pub mod dependents;
 pub mod feed;
+pub mod fence;
 pub mod identity;
 pub mod key;
 pub mod lanes;
@@ -17,6 +19,7 @@ pub mod lsn;
 pub mod marks;
 pub mod mirror;
 pub mod names;
+pub mod preflight;
 pub mod publication;
 pub mod run_lock;
 pub mod session;

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::connect::Address;
+use super::fence::snapshots::Since;
 use super::marks::Marker;
 use super::mirror::Rewrite;
 use super::session::{Session, is_lost, number, text_at};
@@ -23,6 +24,8 @@ pub struct PostgresSource {
     pub(super) publication: String,
     /// What the swap consists of, as it was planned last, shortly before the fence.
     pub(super) swap: RefCell<Option<Swap>>,
+    /// When the cutover was first thought of, with the copy complete: snapshots from before it are waited for.
+    pub(super) since: RefCell<Option<Since>>,
     pub(super) watch: Watch,
     marker: Marker,
     reader: Kept,
@@ -87,6 +90,7 @@ impl PostgresSource {
             fingerprint,
             publication,
             swap: RefCell::new(None),
+            since: RefCell::new(None),
             watch,
             marker,
             reader: Kept::default(),
