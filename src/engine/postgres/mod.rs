@@ -12,6 +12,7 @@ pub mod decode;
 pub mod dependents;
 pub mod feed;
 pub mod fence;
+pub mod heard;
 pub mod identity;
 pub mod key;
 pub mod lanes;
