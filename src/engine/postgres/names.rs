@@ -57,7 +57,8 @@ impl Names {
 
     /// The number of the advisory lock that a run holds for as long as it lives; advisory locks are of one database.
     pub fn lock(&self) -> i64 {
-        let hash = fnv([self.original.schema.bare(), self.original.name.bare()].iter().flat_map(|p| p.bytes().chain([0])));
+        let hash =
+            fnv([self.original.schema.bare(), self.original.name.bare()].iter().flat_map(|p| p.bytes().chain([0])));
         (hash ^ LOCKS) as i64
     }
 }

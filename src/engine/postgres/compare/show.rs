@@ -42,8 +42,7 @@ fn sentence(rewrite: &Rewrite, key: &Key, ours: Option<&SimpleQueryRow>, theirs:
     let (key, columns) = (rewrite.key().describe(key), &rewrite.shadow.columns);
     let differs = |at: usize| ours.zip(theirs).is_some_and(|(a, b)| text_at(a, at) != text_at(b, at));
     let compared = |at: usize| columns.get(at).is_some_and(|c| c.compared);
-    let shown: Vec<usize> =
-        (0..columns.len()).filter(|at| compared(*at) && (*at < COLUMNS || differs(*at))).collect();
+    let shown: Vec<usize> = (0..columns.len()).filter(|at| compared(*at) && (*at < COLUMNS || differs(*at))).collect();
     let row = |row: &SimpleQueryRow| {
         let one = |at: &usize| {
             let name = columns.get(*at).map(|c| c.column.bare()).unwrap_or_default();
@@ -63,6 +62,10 @@ fn sentence(rewrite: &Rewrite, key: &Key, ours: Option<&SimpleQueryRow>, theirs:
 fn words(value: Option<String>) -> String {
     let Some(value) = value else { return "NULL".into() };
     let more = if value.chars().count() > LONGEST { "…" } else { "" };
-    let start: String = value.chars().take(LONGEST).flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect();
+    let start: String = value
+        .chars()
+        .take(LONGEST)
+        .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
+        .collect();
     format!("'{start}{more}'")
 }
