@@ -1,12 +1,16 @@
 //! PostgreSQL 15 and later. Not reachable by users yet: the feed stands, the mirror and the fence don't.
 
+pub mod alter;
 pub mod barrier;
+pub mod catalog;
 pub mod compare;
 pub mod conflict;
 pub mod connect;
 pub mod culprit;
 pub mod decode;
+pub mod dependents;
 pub mod feed;
+pub mod finished;
 pub mod identity;
 pub mod key;
 pub mod lanes;
@@ -14,6 +18,8 @@ pub mod lsn;
 pub mod marks;
 pub mod mirror;
 pub mod names;
+pub mod open;
+pub mod pair;
 pub mod publication;
 pub mod run_lock;
 pub mod session;

@@ -135,6 +135,12 @@ impl Session {
         Ok(affected)
     }
 
+    /// Runs a text from outside: the extended protocol takes one statement and no more.
+    pub async fn exec_single(&mut self, sql: &str) -> Result<()> {
+        tracing::trace!(target: "osc::sql", connection = self.pid, "{sql}");
+        deadline(QUICK, async { self.client.execute(sql, &[]).await.map_err(sort) }).await.map(std::mem::drop)
+    }
+
     /// All rows of a query, as text.
     pub async fn rows(&mut self, sql: &str) -> Result<Vec<SimpleQueryRow>> {
         deadline(QUICK, self.rows_long(sql)).await
