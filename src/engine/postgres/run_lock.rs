@@ -97,7 +97,7 @@ async fn attempt(session: &mut Session, names: &Names) -> Result<bool> {
 }
 
 /// The session that holds the lock.
-async fn holder(session: &mut Session, names: &Names) -> Result<Option<i32>> {
+pub(super) async fn holder(session: &mut Session, names: &Names) -> Result<Option<i32>> {
     session.first(&holder_sql(names)).await?.map(|row| number(&row, 0)).transpose()
 }
 

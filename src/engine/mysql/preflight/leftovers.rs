@@ -1,6 +1,6 @@
 //! The names that a run needs beside the table: whether they are free, and if not, whose the tables are.
 
-use super::problems::Problems;
+use crate::engine::problems::Problems;
 use crate::engine::mysql::cleanup::{self, Leftover};
 use crate::engine::mysql::names::{Names, Role};
 use crate::engine::mysql::session::Session;

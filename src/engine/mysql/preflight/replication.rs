@@ -3,7 +3,7 @@
 use mysql_async::Row;
 
 use super::grants::Held;
-use super::problems::Problems;
+use crate::engine::problems::Problems;
 use super::variables::Variables;
 use crate::engine::mysql::session::Session;
 use crate::error::Result;

@@ -1,7 +1,7 @@
 //! The server: whether all changes of the table come through its binlog in the order in which they become
 //! visible, whether osc may write to it, and whether a lock on it holds back every writer.
 
-use super::problems::Problems;
+use crate::engine::problems::Problems;
 use super::variables::Variables;
 use crate::engine::mysql::catalog::{Column, TableInfo};
 use crate::engine::mysql::flavor::Flavor;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::problems::Problems;
+use crate::engine::problems::Problems;
 use crate::engine::mysql::session::Session;
 use crate::error::Result;
 
