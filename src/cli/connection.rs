@@ -65,9 +65,7 @@ impl Target {
         {
             target.password = Password::Known(secret, Origin::PassFile);
         }
-        if let (Password::None, true, Some((password, group))) =
-            (&target.password, same_server, file.get("password"))
-        {
+        if let (Password::None, true, Some((password, group))) = (&target.password, same_server, file.get("password")) {
             let own_user = file.get("user").map(|(user, _)| user);
             // The other servers of a list are not the file's host.
             let everywhere = target.server.others.is_empty() || file.get("host").is_none();
@@ -193,7 +191,14 @@ impl Target {
             Row::new("user", server.user.clone(), from("user")),
             Row::new("database", server.database.clone(), from("database")),
         ];
-        rows.extend(server.engine.params().iter().filter(|name| **name != "host").map(|name| Row::new(name, server.params.get(name).cloned(), from(name))));
+        rows.extend(
+            server
+                .engine
+                .params()
+                .iter()
+                .filter(|name| **name != "host")
+                .map(|name| Row::new(name, server.params.get(name).cloned(), from(name))),
+        );
         let (state, origin) = match &self.password {
             Password::None => (None, Origin::Default),
             Password::Known(_, origin) => (Some("set, not shown"), *origin),

@@ -99,7 +99,9 @@ impl Engine {
             "socket" if path.is_absolute() => Ok(value.into()),
             "socket" => Err("must be the full path of a socket".into()),
             "host" if value.is_empty() => Err("must be a host, or the directory of a socket".into()),
-            "host" if value.contains(',') => Err("must be one host: osc takes no list of PostgreSQL servers yet".into()),
+            "host" if value.contains(',') => {
+                Err("must be one host: osc takes no list of PostgreSQL servers yet".into())
+            }
             "host" => Ok(value.into()),
             "connect_timeout" => super::value::whole(value, 1, 3600).map(|seconds| seconds.to_string()),
             _ if path.is_file() => Ok(value.into()),

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::args::Tuning;
+use super::engine::{self, Engine};
 use super::option_file::{Group, OptionFile};
 use super::origin::{Origin, Row, Setting};
-use super::engine::{self, Engine};
 use super::server_url::ServerUrl;
 use super::value;
 use crate::error::{Error, Result};

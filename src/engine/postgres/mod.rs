@@ -3,10 +3,7 @@
 pub mod alter;
 pub mod barrier;
 pub mod catalog;
-<<<<<<< HEAD
-=======
 pub mod cleanup;
->>>>>>> pg-fence
 pub mod compare;
 pub mod conflict;
 pub mod connect;
@@ -14,11 +11,8 @@ pub mod culprit;
 pub mod decode;
 pub mod dependents;
 pub mod feed;
-<<<<<<< HEAD
-pub mod finished;
-=======
 pub mod fence;
->>>>>>> pg-fence
+pub mod finished;
 pub mod identity;
 pub mod key;
 pub mod lanes;
@@ -26,12 +20,9 @@ pub mod lsn;
 pub mod marks;
 pub mod mirror;
 pub mod names;
-<<<<<<< HEAD
 pub mod open;
 pub mod pair;
-=======
 pub mod preflight;
->>>>>>> pg-fence
 pub mod publication;
 pub mod run_lock;
 pub mod session;

@@ -88,8 +88,7 @@ impl Prepared {
         let request = Request { address: request.address.pinned(&server), ..request };
         let names = Names::of(request.address.database(), &request.table);
         let lock = RunLock::take(&request.address, &names).await?;
-        let finish =
-            || Finish { address: request.address.clone(), names: names.clone(), alter: request.alter.clone() };
+        let finish = || Finish { address: request.address.clone(), names: names.clone(), alter: request.alter.clone() };
         let earlier = earlier(&mut session, &finish()).await?;
         if earlier.is_some() {
             if outcome::is_swapped(&mut session, &names).await? {
@@ -352,7 +351,9 @@ impl Finish {
                     Ok(_) => {}
                     Err(error) if error.kind().retry() => return Err(error),
                     // The new table is in its place and has all rows; this is the user's to look at.
-                    Err(error) => tracing::warn!(%error, "a statement after the swap failed; say it again: {statement}"),
+                    Err(error) => {
+                        tracing::warn!(%error, "a statement after the swap failed; say it again: {statement}")
+                    }
                 }
             }
         }

@@ -84,12 +84,10 @@ impl PostgresPair {
             ))
             .todo("If it is called otherwise there, say so by --rename OLD=NEW."));
         }
-        let mut left_out = only_in(table, ours.iter().map(|c| &c.name), |name| {
-            theirs.iter().any(|to| to.name == named(name))
-        });
-        left_out.extend(only_in(with, theirs.iter().map(|c| &c.name), |name| {
-            written.iter().any(|w| w.column == *name)
-        }));
+        let mut left_out =
+            only_in(table, ours.iter().map(|c| &c.name), |name| theirs.iter().any(|to| to.name == named(name)));
+        left_out
+            .extend(only_in(with, theirs.iter().map(|c| &c.name), |name| written.iter().any(|w| w.column == *name)));
         let shadow = Shadow {
             columns: written,
             overriding: false,

@@ -22,8 +22,8 @@ use super::catalog::TableInfo;
 use super::flavor::Flavor;
 use super::names::Names;
 use super::session::Session;
-use crate::error::{Kind, Result};
 use crate::engine::problems::Problems;
+use crate::error::{Kind, Result};
 use variables::Variables;
 
 pub use table::spelled;

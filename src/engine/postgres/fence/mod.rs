@@ -163,7 +163,11 @@ impl Fence for PostgresFence {
             Err(error) => {
                 self.release().await;
                 let error = error.context("The tables were not swapped");
-                return Err(if error.kind() == Kind::Transient { error } else { error.table("The table is unchanged.") });
+                return Err(if error.kind() == Kind::Transient {
+                    error
+                } else {
+                    error.table("The table is unchanged.")
+                });
             }
         };
         failpoint::hit("renamed", &ids(&self.session, &self.other)).await;

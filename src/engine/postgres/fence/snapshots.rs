@@ -72,7 +72,10 @@ pub async fn wait(session: &mut Session, since: &Since, patience: Duration) -> R
         }
         if said.is_none_or(|at| at.elapsed() > SAY_EVERY) {
             said = Some(Instant::now());
-            tracing::warn!("the cutover waits for transactions whose snapshot is older than the copy: {}", who.join("; "));
+            tracing::warn!(
+                "the cutover waits for transactions whose snapshot is older than the copy: {}",
+                who.join("; ")
+            );
         }
         tokio::time::sleep(LOOK_EVERY.min(patience)).await;
     }

@@ -33,8 +33,7 @@ impl Watchdog {
 
 /// Ends a session on the server. Its own account may do that without further privileges.
 async fn end(address: &Address, pid: i32) {
-    let ended =
-        async { Session::open(address).await?.exec(&format!("SELECT pg_terminate_backend({pid})")).await };
+    let ended = async { Session::open(address).await?.exec(&format!("SELECT pg_terminate_backend({pid})")).await };
     match tokio::time::timeout(Duration::from_secs(10), ended).await {
         Ok(Ok(_)) => tracing::debug!(session = pid, "the session that held the lock was ended"),
         Ok(Err(error)) => tracing::warn!(%error, session = pid, "the session that held the lock could not be ended"),

@@ -64,7 +64,9 @@ pub async fn check(session: &mut Session, names: &Names, found: &Found, problems
     );
     missing(
         !is(9),
-        format!("Policies of {table} hold for its owner too (FORCE ROW LEVEL SECURITY): the account would not see all rows."),
+        format!(
+            "Policies of {table} hold for its owner too (FORCE ROW LEVEL SECURITY): the account would not see all rows."
+        ),
         format!("ALTER ROLE {me} BYPASSRLS;"),
     );
     Ok(())

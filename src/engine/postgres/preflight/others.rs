@@ -28,12 +28,7 @@ pub async fn check(
 
 /// A publication of all tables carries the shadow too. Its subscribers have no such table: the subscription stops with an
 /// error, and the publisher's log grows.
-async fn publications(
-    session: &mut Session,
-    names: &Names,
-    problems: &mut Problems,
-    facts: &mut Facts,
-) -> Result<()> {
+async fn publications(session: &mut Session, names: &Names, problems: &mut Problems, facts: &mut Facts) -> Result<()> {
     let all = column(session, "SELECT pubname FROM pg_publication WHERE puballtables ORDER BY 1").await?;
     if all.is_empty() {
         return Ok(());
@@ -90,15 +85,16 @@ async fn transactions(session: &mut Session, facts: &mut Facts) -> Result<()> {
     let more = who.len().saturating_sub(TOLD);
     let more = if more == 0 { String::new() } else { format!("; and {more} more") };
     let named = who.into_iter().take(TOLD).collect::<Vec<_>>().join("; ");
-    facts.hints.push(format!(
-        "The run can begin, and can swap, only when these transactions have ended: {named}{more}."
-    ));
+    facts
+        .hints
+        .push(format!("The run can begin, and can swap, only when these transactions have ended: {named}{more}."));
     Ok(())
 }
 
 /// They run on osc's statements too, inside the swap's transaction.
 async fn event_triggers(session: &mut Session, facts: &mut Facts) -> Result<()> {
-    let named = column(session, "SELECT evtname FROM pg_event_trigger WHERE evtenabled IN ('O', 'A') ORDER BY 1").await?;
+    let named =
+        column(session, "SELECT evtname FROM pg_event_trigger WHERE evtenabled IN ('O', 'A') ORDER BY 1").await?;
     if !named.is_empty() {
         facts.hints.push(format!(
             "Event triggers ({}) are going to run at osc's own CREATE, ALTER and DROP, those of the swap too: what they take \

@@ -60,10 +60,7 @@ pub async fn settings(
     }
     facts.synchronous = Some(standbys).filter(|names| !names.is_empty());
     let keep_mb: i64 = number(&row, 3)?;
-    Ok(Settings {
-        keep_bytes: u64::try_from(keep_mb).ok().map(|mb| mb << 20),
-        idle_slot_seconds: number(&row, 4)?,
-    })
+    Ok(Settings { keep_bytes: u64::try_from(keep_mb).ok().map(|mb| mb << 20), idle_slot_seconds: number(&row, 4)? })
 }
 
 /// What is no reason to refuse.

@@ -62,9 +62,11 @@ async fn missing(session: &mut Session, shown: &str, name: &str) -> Result<Error
     let rows = session.rows(&sql).await?;
     let near = rows.iter().filter_map(|row| Some(Table::new(text_at(row, 0)?, text_at(row, 1)?).to_string()));
     let near: Vec<String> = near.collect();
-    let error = Error::refused(format!("There is no table {shown} that this account may see.")).table("Nothing was changed.");
+    let error =
+        Error::refused(format!("There is no table {shown} that this account may see.")).table("Nothing was changed.");
     Ok(match near.is_empty() {
-        true => error.todo("See the name, the database at the end of the URL, and whether the account has USAGE on the schema."),
+        true => error
+            .todo("See the name, the database at the end of the URL, and whether the account has USAGE on the schema."),
         false => error.todo(format!(
             "There is {}: capital letters stand in double quotes, and a schema stands before the name.",
             near.join(", ")
