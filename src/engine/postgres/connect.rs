@@ -255,9 +255,11 @@ impl Address {
 
 /// Nothing of osc's would be true behind one: settings, locks and transactions belong to sessions.
 pub fn pooler(at: impl fmt::Display) -> Error {
-    Error::refused(format!("What answers at {at} is a connection pooler (or another proxy that lends sessions), not the server."))
-        .table("Nothing was changed.")
-        .todo("Name the server itself in the URL, with its own port.")
+    Error::refused(format!(
+        "What answers at {at} is a connection pooler (or another proxy that lends sessions), not the server."
+    ))
+    .table("Nothing was changed.")
+    .todo("Name the server itself in the URL, with its own port.")
 }
 
 /// Settings as the server's command line writes them, for the startup message. Only there do they win

@@ -1,4 +1,4 @@
-//! PostgreSQL 15 and later. Not reachable by users yet: the feed stands, the mirror and the fence don't.
+//! PostgreSQL 15 and later.
 
 pub mod alter;
 pub mod barrier;
@@ -12,6 +12,7 @@ pub mod decode;
 pub mod dependents;
 pub mod feed;
 pub mod fence;
+pub mod finished;
 pub mod heard;
 pub mod identity;
 pub mod key;
@@ -20,6 +21,8 @@ pub mod lsn;
 pub mod marks;
 pub mod mirror;
 pub mod names;
+pub mod open;
+pub mod pair;
 pub mod preflight;
 pub mod publication;
 pub mod run_lock;
