@@ -9,11 +9,12 @@
 use std::future::Future;
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use tokio::task::JoinHandle;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{CancelToken, Client, NoTls, SimpleQueryMessage, SimpleQueryRow};
 
-use super::connect::Address;
+use super::connect::{self, Address};
 use crate::error::{Error, Kind, Result};
 
 /// The oldest server that osc works with.
@@ -77,7 +78,7 @@ impl Drop for Session {
 impl Session {
     /// Connects and sets the session up.
     pub async fn open(address: &Address) -> Result<Session> {
-        let (client, connection) = address.connect().await?;
+        let (client, connection, told) = address.connect().await?;
         let driver = tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a session ended");
@@ -92,6 +93,9 @@ impl Session {
             .await?;
         session.version = number::<u32>(&facts, 0)? / 10000;
         session.pid = number(&facts, 1)?;
+        if told != session.pid {
+            return Err(connect::pooler(address.describe()));
+        }
         if session.version < OLDEST {
             return Err(Error::refused(format!(
                 "The server is PostgreSQL {}; osc works with {OLDEST} and later.",
@@ -133,6 +137,31 @@ impl Session {
             }
         }
         Ok(affected)
+    }
+
+    /// Runs statements one after the other, sent in one message: no way to and fro between them. An error names the
+    /// statement that failed; those after it were not run.
+    pub async fn exec_all(&mut self, statements: &[String]) -> Result<()> {
+        if statements.is_empty() {
+            return Ok(());
+        }
+        let text = statements.join(";\n");
+        tracing::trace!(target: "osc::sql", connection = self.pid, "{text}");
+        let mut done = 0;
+        let ended = deadline(QUICK, async {
+            let mut messages = std::pin::pin!(self.client.simple_query_raw(&text).await.map_err(sort)?);
+            while let Some(message) = messages.next().await {
+                if let SimpleQueryMessage::CommandComplete(_) = message.map_err(sort)? {
+                    done += 1;
+                }
+            }
+            Ok(())
+        });
+        let ended = ended.await;
+        ended.map_err(|error| match statements.get(done) {
+            Some(statement) if code(&error).is_some() => error.context(&format!("At the statement {statement}")),
+            _ => error,
+        })
     }
 
     /// Runs a text from outside: the extended protocol takes one statement and no more.

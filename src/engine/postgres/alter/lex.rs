@@ -166,8 +166,8 @@ fn dollar(rest: &str) -> Result<Option<usize>> {
     let Some(end) = rest.get(1..).and_then(|r| r.find('$')) else { return Ok(None) };
     let opening = rest.get(..end + 2).unwrap_or_default();
     let tag = opening.trim_matches('$');
-    let is_tag = tag.chars().all(|c| begins_word(c) || c.is_ascii_digit())
-        && !tag.starts_with(|c: char| c.is_ascii_digit());
+    let is_tag =
+        tag.chars().all(|c| begins_word(c) || c.is_ascii_digit()) && !tag.starts_with(|c: char| c.is_ascii_digit());
     if !is_tag {
         return Ok(None);
     }
@@ -215,9 +215,9 @@ pub fn requalify(printed: &str, relations: &[(Table, Table)]) -> Result<String> 
     while let Some([schema, dot, name, ..]) = lexed.tokens.get(at..) {
         let named = dot.is_sign('.').then(|| Some((schema.name()?, name.name()?))).flatten();
         let inner = at > 0 && lexed.tokens.get(at - 1).is_some_and(|before| before.is_sign('.'));
-        let found = named.filter(|_| !inner).and_then(|(schema, name)| {
-            relations.iter().find(|(from, _)| from.schema == schema && from.name == name)
-        });
+        let found = named
+            .filter(|_| !inner)
+            .and_then(|(schema, name)| relations.iter().find(|(from, _)| from.schema == schema && from.name == name));
         if let Some((_, to)) = found {
             out.push_str(lexed.text.get(copied..schema.start).unwrap_or_default());
             out.push_str(&to.to_string());

@@ -198,7 +198,9 @@ mod tests {
         ] {
             assert_eq!(parse(text).unwrap_err().kind(), ErrorKind::Refused, "{text}");
         }
-        for text in ["", ";", "ALTER TABLE other ADD a int", "ADD a int; DROP TABLE x", "ADD a int,", "ALTER TABLE orders"] {
+        for text in
+            ["", ";", "ALTER TABLE other ADD a int", "ADD a int; DROP TABLE x", "ADD a int,", "ALTER TABLE orders"]
+        {
             assert_eq!(parse(text).unwrap_err().kind(), ErrorKind::Usage, "{text}");
         }
         assert!(parse("RENAME COLUMN a TO b").is_ok() && parse("ADD CHECK (a IN (1, 2))").is_ok());

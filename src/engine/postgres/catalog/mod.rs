@@ -53,7 +53,9 @@ impl Relation {
         let why = match (row.get(4), row.get(5)) {
             (Some("p"), _) => Some("it is partitioned: alter its partitions one by one, natively, for now".to_string()),
             (kind, _) if kind != Some("r") => Some("it is no ordinary table".into()),
-            (_, persistence) if persistence != Some("p") => Some("it is unlogged or temporary: its changes are in no stream".into()),
+            (_, persistence) if persistence != Some("p") => {
+                Some("it is unlogged or temporary: its changes are in no stream".into())
+            }
             _ if is(6) => Some("it is a partition, and osc can't replace one yet".into()),
             _ if is(7) => Some("it is a typed table (OF …)".into()),
             _ if is(8) => Some("it takes part in inheritance".into()),

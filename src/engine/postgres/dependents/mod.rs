@@ -47,7 +47,10 @@ impl Parts {
         let (original, shadow, old) = (&names.original, &names.shadow, &names.old);
         let mut tables = vec![format!("LOCK TABLE ONLY {original} IN ACCESS EXCLUSIVE MODE")];
         tables.extend(self.tables);
-        let mut statements = vec![format!("CREATE SCHEMA IF NOT EXISTS {}", old.schema)];
+        let mut statements = vec![
+            format!("CREATE SCHEMA IF NOT EXISTS {}", old.schema),
+            format!("COMMENT ON SCHEMA {} IS {}", old.schema, super::sql::text(&names.comment())),
+        ];
         statements.extend(self.detach);
         statements.push(format!("ALTER TABLE {original} SET SCHEMA {}", old.schema));
         statements.extend(self.aside);

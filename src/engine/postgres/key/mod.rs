@@ -2,16 +2,18 @@
 
 mod choose;
 mod code;
+mod predicate;
 
 pub use choose::choose;
 pub use code::Form;
 
 use serde::{Deserialize, Serialize};
+use tokio_postgres::SimpleQueryRow;
 
 use super::session::{Session, text_at};
 use super::sql::{Ident, Table, TypeName, list, text};
 use crate::error::{Error, Result};
-use crate::model::{Key, KeyOrder};
+use crate::model::{Key, KeyOrder, Rows};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyColumn {
@@ -39,7 +41,10 @@ impl KeyShape {
              SELECT a.attname, format_type(a.atttypid, -1), format_type(base.oid, -1), \
                     coalesce(CASE WHEN c.collname = 'default' THEN \
                       (SELECT CASE WHEN d.datlocprovider = 'c' THEN d.datcollate ELSE '' END FROM pg_database d \
-                       WHERE d.datname = current_database()) ELSE c.collname END, '') \
+                       WHERE d.datname = current_database()) ELSE c.collname END, ''), \
+                    EXISTS (SELECT 1 FROM pg_type b LEFT JOIN pg_type e ON e.oid = b.typelem AND b.typcategory = 'A' \
+                      WHERE b.oid = base.oid AND coalesce(e.typtype, b.typtype) = 'b' \
+                        AND coalesce(e.typnamespace, b.typnamespace) <> 'pg_catalog'::regnamespace) \
              FROM pg_attribute a JOIN base ON base.attnum = a.attnum AND base.below = 0 \
              LEFT JOIN pg_collation c ON c.oid = a.attcollation WHERE a.attrelid = {}",
             table.regclass(),
@@ -52,6 +57,9 @@ impl KeyShape {
                 Error::definite(format!("The table {} has no column '{}'.", table.bare(), name.bare()))
             })?;
             let (kind, base, collation) = (text_at(row, 1), text_at(row, 2), text_at(row, 3));
+            if row.get(4) == Some("t") {
+                return Err(foreign_type(table, name, base.as_deref().unwrap_or_default()));
+            }
             let form = match (base.as_deref().unwrap_or_default(), collation.as_deref().unwrap_or_default()) {
                 ("smallint" | "integer" | "bigint", _) => Form::Integer,
                 ("uuid", _) => Form::Uuid,
@@ -102,10 +110,47 @@ impl KeyShape {
 
     /// The condition that names the rows of these keys.
     pub fn where_keys(&self, keys: &[Key]) -> Result<String> {
-        let mut rows = Vec::with_capacity(keys.len());
-        for key in keys {
-            rows.push(format!("({})", self.literals(key)?.join(", ")));
-        }
-        Ok(format!("({}) IN ({})", self.names(), rows.join(", ")))
+        self.where_rows(&self.idents(), Rows::Keys(keys))
     }
+
+    /// The condition for a set of rows of a table that calls the key's columns so.
+    pub fn where_rows(&self, columns: &[Ident], rows: Rows<'_>) -> Result<String> {
+        predicate::rows(self, columns, rows)
+    }
+
+    pub fn idents(&self) -> Vec<Ident> {
+        self.columns.iter().map(|c| c.name.clone()).collect()
+    }
+
+    /// The key in a row of a query whose columns from `offset` on are the key's.
+    pub fn read_row(&self, row: &SimpleQueryRow, offset: usize) -> Result<Key> {
+        let mut values = Vec::with_capacity(self.columns.len());
+        for at in 0..self.columns.len() {
+            let value = row.try_get(offset + at).ok().flatten();
+            values.push(value.ok_or_else(|| Error::definite("A key came back as NULL."))?.as_bytes());
+        }
+        self.encode(&values)
+    }
+
+    /// The key for a message: `id=5, region='eu'`.
+    pub fn describe(&self, key: &Key) -> String {
+        let mut rest = key.as_bytes();
+        let one = |c: &KeyColumn| match (c.form, c.form.decode(&mut rest)) {
+            (_, None) => format!("{}=?", c.name.bare()),
+            (Form::Integer, Some(value)) => format!("{}={value}", c.name.bare()),
+            (_, Some(value)) => format!("{}='{value}'", c.name.bare()),
+        };
+        self.columns.iter().map(one).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// A type that an extension brings has operators of its own, in the extension's schema. Under the pinned search_path the
+/// plain ones would be found instead, of a type beneath it: citext would compare as text, and its index wouldn't.
+fn foreign_type(table: &Table, column: &Ident, kind: &str) -> Error {
+    Error::refused(format!(
+        "The key of {} has the column {column} of type {kind}, whose operators are not the server's own; that is not supported yet.",
+        table.bare()
+    ))
+    .table("The table is untouched.")
+    .todo("ALTER TABLE … REPLICA IDENTITY USING INDEX another unique index, if there is one.")
 }

@@ -20,11 +20,7 @@ pub async fn create(b: &mut Builder<'_>) -> Result<()> {
     let database = b.session.value("SELECT current_database()").await?.unwrap_or_default();
     let comment = format!("osc: a run on {database}.{}", original.bare());
     b.run(format!("COMMENT ON SCHEMA {schema} IS {}", text(&comment))).await?;
-    let with = if b.source.options.is_empty() {
-        String::new()
-    } else {
-        format!(" WITH ({})", list(&b.source.options))
-    };
+    let with = if b.source.options.is_empty() { String::new() } else { format!(" WITH ({})", list(&b.source.options)) };
     let tablespace = b.source.tablespace.as_ref().map_or_else(String::new, |name| format!(" TABLESPACE {name}"));
     b.run(format!(
         "CREATE TABLE {shadow} (LIKE {original} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED \
@@ -72,7 +68,9 @@ async fn identities(b: &mut Builder<'_>) -> Result<()> {
         b.run(format!("ALTER SEQUENCE {schema}.{name} AS {kind}")).await?;
         let (from, to) =
             (Table { schema: b.names.original.schema.clone(), name: name.clone() }, Table { schema, name });
-        if let Some(comment) = b.session.value(&format!("SELECT obj_description({}, 'pg_class')", from.regclass())).await? {
+        if let Some(comment) =
+            b.session.value(&format!("SELECT obj_description({}, 'pg_class')", from.regclass())).await?
+        {
             b.run(format!("COMMENT ON SEQUENCE {to} IS {}", text(&comment))).await?;
         }
         grants(b, "SEQUENCE", &from, &to).await?;
@@ -142,7 +140,9 @@ async fn indexes(b: &mut Builder<'_>) -> Result<()> {
         let is = |at: usize| row.get(at) == Some("t");
         let (name, shadow) = (name_at(&row, 0), b.shadow().clone());
         if !is(1) {
-            b.warnings.push(format!("The index {name} is invalid (a CREATE INDEX CONCURRENTLY that failed?); the new table won't have it."));
+            b.warnings.push(format!(
+                "The index {name} is invalid (a CREATE INDEX CONCURRENTLY that failed?); the new table won't have it."
+            ));
             continue;
         }
         let index = Table { schema: shadow.schema.clone(), name: name.clone() };
@@ -163,7 +163,8 @@ async fn indexes(b: &mut Builder<'_>) -> Result<()> {
             if let Some(constraint) = &constraint {
                 let kind = if row.get(8) == Some("p") { "PRIMARY KEY" } else { "UNIQUE" };
                 let deferred = deferrable(is(9), is(10));
-                b.run(format!("ALTER TABLE {shadow} ADD CONSTRAINT {constraint} {kind} USING INDEX {name}{deferred}")).await?;
+                b.run(format!("ALTER TABLE {shadow} ADD CONSTRAINT {constraint} {kind} USING INDEX {name}{deferred}"))
+                    .await?;
             }
         }
         b.tablespace(None).await?;

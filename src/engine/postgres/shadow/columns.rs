@@ -116,7 +116,12 @@ fn kind_at(row: &tokio_postgres::SimpleQueryRow) -> TypeName {
 }
 
 /// What a sync writes.
-pub async fn written(b: &mut Builder<'_>, columns: &[Column], alter: &Alter, printed: &[Printed]) -> Result<Vec<Written>> {
+pub async fn written(
+    b: &mut Builder<'_>,
+    columns: &[Column],
+    alter: &Alter,
+    printed: &[Printed],
+) -> Result<Vec<Written>> {
     let mut out = Vec::new();
     for column in columns.iter().filter(|c| !c.generated) {
         let (expression, compared) = match &column.origin {
@@ -154,7 +159,10 @@ pub async fn written(b: &mut Builder<'_>, columns: &[Column], alter: &Alter, pri
 fn session_dependent(b: &Builder<'_>, column: &Column, origin: &Origin) -> Result<()> {
     let zoned = |kind: &str| kind.trim_end_matches("[]").ends_with("with time zone");
     if origin.base_type != origin.new_base_type && (zoned(&origin.base) || zoned(&column.base)) {
-        let todo = format!("Say which one: ALTER COLUMN {} TYPE {} USING {} AT TIME ZONE 'UTC'.", origin.name, column.kind, origin.name);
+        let todo = format!(
+            "Say which one: ALTER COLUMN {} TYPE {} USING {} AT TIME ZONE 'UTC'.",
+            origin.name, column.kind, origin.name
+        );
         return Err(b
             .refused(&format!(
                 "the column {} goes from {} to {}, and what comes out depends on the session's time zone",
@@ -182,9 +190,8 @@ async fn one_value(b: &mut Builder<'_>, column: &Column, default: &str) -> Resul
     added.map_err(|error| error.context(&format!("The default of the column {} can't be evaluated", column.name)))?;
     // A table that was written anew had a volatile one; without that and without a value it is NULL.
     let volatile = b.session.value(&file).await? != before;
-    let sql = format!(
-        "SELECT (attmissingval::text::text[])[1] FROM pg_attribute WHERE attrelid = {class} AND attname = 'v'"
-    );
+    let sql =
+        format!("SELECT (attmissingval::text::text[])[1] FROM pg_attribute WHERE attrelid = {class} AND attname = 'v'");
     let value = b.session.value(&sql).await?;
     b.session.exec(&format!("DROP TABLE {probe}")).await?;
     Ok((!volatile).then(|| format!("{}::{}", value.map_or_else(|| "NULL".into(), |value| text(&value)), column.kind)))
@@ -204,7 +211,9 @@ pub async fn print(b: &mut Builder<'_>, using: &[(Ident, Using)]) -> Result<Vec<
     for (column, using) in using {
         let shadow = b.shadow().clone();
         user_path(b).await?;
-        let made = b.attempt(&format!("CREATE VIEW {view} AS SELECT ({}) AS osc_value FROM {shadow}", using.expression)).await?;
+        let made = b
+            .attempt(&format!("CREATE VIEW {view} AS SELECT ({}) AS osc_value FROM {shadow}", using.expression))
+            .await?;
         made.map_err(|error| {
             Error::refused(format!("The server refuses the USING of the column {}: {}", column.bare(), error.what()))
                 .todo("Correct the ALTER; nothing has been changed.")
@@ -223,15 +232,22 @@ pub async fn print(b: &mut Builder<'_>, using: &[(Ident, Using)]) -> Result<Vec<
             ));
         }
         own_path(b).await?;
-        let printed = b.session.value(&format!("SELECT pg_get_viewdef({})", view.regclass())).await?.unwrap_or_default();
+        let printed =
+            b.session.value(&format!("SELECT pg_get_viewdef({})", view.regclass())).await?.unwrap_or_default();
         b.session.exec(&format!("DROP VIEW {view}")).await?;
-        let tail = b.session.value(&format!("SELECT ' FROM ' || {}::text || ';'", shadow.regclass())).await?.unwrap_or_default();
+        let tail = b
+            .session
+            .value(&format!("SELECT ' FROM ' || {}::text || ';'", shadow.regclass()))
+            .await?
+            .unwrap_or_default();
         let expression = printed
             .trim_end()
             .strip_suffix(tail.trim_start())
             .and_then(|rest| rest.trim_end().strip_suffix("AS osc_value"))
             .and_then(|rest| rest.trim().strip_prefix("SELECT"))
-            .ok_or_else(|| b.refused(&format!("the USING of the column {} can't be read back from the server", column.bare())))?;
+            .ok_or_else(|| {
+                b.refused(&format!("the USING of the column {} can't be read back from the server", column.bare()))
+            })?;
         out.push(Printed { expression: expression.trim().to_string(), immutable });
     }
     Ok(out)

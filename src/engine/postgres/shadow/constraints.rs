@@ -31,8 +31,18 @@ pub async fn set_aside(b: &mut Builder<'_>, parts: &mut Parts) -> Result<()> {
         let (name, shadow, original) = (name_at(&row, 0), b.shadow().clone(), b.names.original.clone());
         let definition = text_at(&row, 4).unwrap_or_default();
         let attached = match row.get(1) {
-            Some("n") => return Err(b.refused(&format!("a NOT NULL constraint that is NOT VALID ({}) is not supported yet", name.bare()))),
-            Some("x") => return Err(b.refused(&format!("an EXCLUDE constraint that is deferrable ({}) is not supported yet", name.bare()))),
+            Some("n") => {
+                return Err(b.refused(&format!(
+                    "a NOT NULL constraint that is NOT VALID ({}) is not supported yet",
+                    name.bare()
+                )));
+            }
+            Some("x") => {
+                return Err(b.refused(&format!(
+                    "an EXCLUDE constraint that is deferrable ({}) is not supported yet",
+                    name.bare()
+                )));
+            }
             Some("c") => {
                 b.run(format!("ALTER TABLE {shadow} DROP CONSTRAINT {name}")).await?;
                 definition

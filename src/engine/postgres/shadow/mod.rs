@@ -174,6 +174,7 @@ async fn free_names(b: &mut Builder<'_>) -> Result<()> {
     if taken.is_empty() {
         return Ok(());
     }
-    let why = format!("the new table would bring a name that is taken in {}: {}", original.schema.bare(), taken.join(", "));
+    let why =
+        format!("the new table would bring a name that is taken in {}: {}", original.schema.bare(), taken.join(", "));
     Err(b.refused(&why).todo("Give the new constraint, index or sequence a name of its own in the ALTER."))
 }
