@@ -19,7 +19,7 @@ const RICH: &[&str] = &[
     "ALTER TABLE \"Órders %\" ADD CONSTRAINT odd CHECK (amount <> 33) NOT VALID",
     "CREATE INDEX partial ON \"Órders %\" (customer DESC NULLS LAST, lower(note) text_pattern_ops) INCLUDE (amount) WHERE amount > 3",
     "CREATE INDEX hashed ON \"Órders %\" USING hash (note)",
-    "CREATE INDEX by_function ON \"Órders %\" (twice(amount))",
+    "CREATE INDEX by_function ON \"Órders %\" (twice(late))",
     "ALTER INDEX by_function ALTER COLUMN 1 SET STATISTICS 50",
     "CREATE INDEX brinned ON \"Órders %\" USING brin (at) WITH (pages_per_range = 32)",
     "CREATE UNIQUE INDEX nulls ON \"Órders %\" (m, note COLLATE \"POSIX\") NULLS NOT DISTINCT",

@@ -1,5 +1,6 @@
 //! Two databases with the same schema; in one the ALTER is native, in the other it is osc's, and then their dumps are compared.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use osc::engine::postgres::connect::Address;
@@ -16,6 +17,8 @@ use crate::harness::{Database, Kind, Server};
 pub struct Twin {
     pub osc: Database,
     pub native: Database,
+    /// What both were like at last.
+    last: RefCell<String>,
 }
 
 impl Twin {
@@ -25,11 +28,15 @@ impl Twin {
         let twin = Twin {
             osc: Database::create(&server, &format!("{name}_a")).await,
             native: Database::create(&server, &format!("{name}_b")).await,
+            last: RefCell::default(),
         };
         for db in [&twin.osc, &twin.native] {
             let setup: Vec<String> = setup.iter().map(|sql| sql.replace("APP", &db.app_role())).collect();
             db.as_app(&setup.iter().map(String::as_str).collect::<Vec<_>>()).await;
         }
+        let dumped = dump(&twin.osc);
+        assert_same(&dumped, &dump(&twin.native), "before the ALTER");
+        twin.last.replace(dumped);
         twin
     }
 
@@ -44,11 +51,10 @@ impl Twin {
 
     /// The ALTER in both; the dumps must be equal, and different from what they were (a sequence's value is in none).
     pub async fn alter(&self, table: &str, alter: &str) -> Shadow {
-        let before = dump(&self.osc);
-        assert_same(&before, &dump(&self.native), "before the ALTER");
         self.native.as_app(&[&format!("ALTER TABLE {table} {alter}")]).await;
         let shadow = change(&self.osc, table, alter).await.unwrap_or_else(|e| panic!("{e} {:?}", e.what_to_do()));
         let after = dump(&self.osc);
+        let before = self.last.replace(after.clone());
         assert!(before != after || alter.contains("RESTART"), "the ALTER changed nothing: {alter}");
         assert_same(&after, &dump(&self.native), alter);
         shadow

@@ -80,7 +80,7 @@ impl Relation {
             "SELECT o.place || quote_ident(x.option_name) || '=' || quote_literal(x.option_value) FROM pg_class c \
              LEFT JOIN pg_class t ON t.oid = c.reltoastrelid \
              CROSS JOIN LATERAL (VALUES ('', c.reloptions), ('toast.', t.reloptions)) o(place, options) \
-             CROSS JOIN LATERAL pg_options_to_table(o.options) x WHERE c.oid = {} ORDER BY 1",
+             CROSS JOIN LATERAL pg_options_to_table(o.options) WITH ORDINALITY x WHERE c.oid = {} ORDER BY o.place, x.ordinality",
             relation.oid
         );
         relation.options = session.rows(&sql).await?.iter().filter_map(|row| text_at(row, 0)).collect();

@@ -18,6 +18,7 @@ use super::Parts;
 use crate::engine::postgres::shadow::builder::Builder;
 use crate::error::Result;
 
+/// A foreign key as it was found, and what stands for the other table.
 pub struct Key {
     name: Ident,
     /// Who has it.
@@ -27,6 +28,14 @@ pub struct Key {
     /// In the place of the other table; none for the table's own.
     stand_in: Option<Table>,
     comment: Option<String>,
+}
+
+impl Key {
+    /// What a message of the server calls by another name, and by which.
+    pub fn says(&self) -> Option<(String, String)> {
+        let other = if self.side == Side::Incoming { &self.child } else { &self.parent };
+        Some((self.stand_in.as_ref()?.name.bare().to_string(), other.bare()))
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +108,9 @@ pub async fn before(b: &mut Builder<'_>) -> Result<Vec<Key>> {
         };
         let definition = requalify(&text_at(&row, 7).unwrap_or_default(), &map)?;
         b.run(format!("ALTER TABLE {child} ADD CONSTRAINT {} {definition}", key.name)).await?;
+        if let Some(comment) = &key.comment {
+            b.run(format!("COMMENT ON CONSTRAINT {} ON {child} IS {}", key.name, text(comment))).await?;
+        }
         keys.push(key);
     }
     Ok(keys)
@@ -120,7 +132,7 @@ pub async fn after(b: &mut Builder<'_>, keys: Vec<Key>, parts: &mut Parts) -> Re
             let condition = format!("k.conrelid = {}::regclass", text(&child.to_string()));
             for found in read(b, &condition).await? {
                 let definition = requalify(&found.definition, &[(shadow.clone(), original.clone())])?;
-                attach(parts, &key.child, &found, &definition, key.comment.as_deref());
+                attach(parts, &key.child, &found, &definition);
             }
         }
     }
@@ -129,7 +141,7 @@ pub async fn after(b: &mut Builder<'_>, keys: Vec<Key>, parts: &mut Parts) -> Re
         let mut map = vec![(shadow.clone(), original.clone())];
         map.extend(keys.iter().filter_map(|k| Some((k.stand_in.clone()?, k.parent.clone()))));
         let definition = requalify(&found.definition, &map)?;
-        attach(parts, &original, &found, &definition, found.comment.as_deref());
+        attach(parts, &original, &found, &definition);
         b.run(format!("ALTER TABLE {shadow} DROP CONSTRAINT {}", found.name)).await?;
     }
     for other in others {
@@ -171,7 +183,7 @@ async fn read(b: &mut Builder<'_>, condition: &str) -> Result<Vec<Found>> {
     Ok(found.collect())
 }
 
-fn attach(parts: &mut Parts, child: &Table, found: &Found, definition: &str, comment: Option<&str>) {
+fn attach(parts: &mut Parts, child: &Table, found: &Found, definition: &str) {
     let name = &found.name;
     // The server prints NOT VALID for one that is.
     let unread = if found.valid { " NOT VALID" } else { "" };
@@ -179,7 +191,7 @@ fn attach(parts: &mut Parts, child: &Table, found: &Found, definition: &str, com
     if found.valid && found.enforced {
         parts.after.push(format!("ALTER TABLE {child} VALIDATE CONSTRAINT {name}"));
     }
-    if let Some(comment) = comment {
+    if let Some(comment) = &found.comment {
         parts.attach.push(format!("COMMENT ON CONSTRAINT {name} ON {child} IS {}", text(comment)));
     }
 }

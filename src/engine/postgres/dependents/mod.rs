@@ -103,6 +103,17 @@ impl StandIns {
         Ok(StandIns { sequences, foreign, views: views::before(b).await?, publications, statistics })
     }
 
+    /// A message of the server about them, with the names that the user knows.
+    pub fn reword(&self, names: &Names, message: &str) -> String {
+        let schema = names.shadow.schema.bare();
+        let said = self.views.iter().map(views::View::says).chain(self.foreign.iter().filter_map(foreign::Key::says));
+        let mut message = message.to_string();
+        for (stand_in, name) in said {
+            message = message.replace(&format!("{schema}.{stand_in}"), &name).replace(&stand_in, &name);
+        }
+        message.replace(schema, names.original.schema.bare())
+    }
+
     /// Reads back what the ALTER has made of them, and takes them off.
     pub async fn read_back(self, b: &mut Builder<'_>, restarts: &[Ident]) -> Result<Parts> {
         let mut parts = Parts::default();

@@ -22,6 +22,13 @@ pub struct View {
     height: u32,
 }
 
+impl View {
+    /// What a message of the server calls by another name, and by which.
+    pub fn says(&self) -> (String, String) {
+        (self.copy.name.bare().to_string(), self.name.bare())
+    }
+}
+
 pub async fn before(b: &mut Builder<'_>) -> Result<Vec<View>> {
     let sql = format!(
         "WITH RECURSIVE over(oid, height) AS ( \

@@ -101,8 +101,8 @@ async fn checks(b: &mut Builder<'_>) -> Result<()> {
 async fn columns(b: &mut Builder<'_>) -> Result<()> {
     let sql = format!(
         "SELECT a.attname, CASE WHEN a.attstattarget >= 0 THEN a.attstattarget END, \
-           (SELECT string_agg(quote_ident(o.option_name) || '=' || quote_literal(o.option_value), ', ' ORDER BY o.option_name) \
-            FROM pg_options_to_table(a.attoptions) o) \
+           (SELECT string_agg(quote_ident(o.option_name) || '=' || quote_literal(o.option_value), ', ' ORDER BY o.ordinality) \
+            FROM pg_options_to_table(a.attoptions) WITH ORDINALITY o) \
          FROM pg_attribute a WHERE a.attrelid = {} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
         b.source.oid
     );
