@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{CancelToken, Client, NoTls, SimpleQueryMessage, SimpleQueryRow};
 
-use super::connect::Address;
+use super::connect::{self, Address};
 use crate::error::{Error, Kind, Result};
 
 /// The oldest server that osc works with.
@@ -78,7 +78,7 @@ impl Drop for Session {
 impl Session {
     /// Connects and sets the session up.
     pub async fn open(address: &Address) -> Result<Session> {
-        let (client, connection) = address.connect().await?;
+        let (client, connection, told) = address.connect().await?;
         let driver = tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a session ended");
@@ -93,6 +93,9 @@ impl Session {
             .await?;
         session.version = number::<u32>(&facts, 0)? / 10000;
         session.pid = number(&facts, 1)?;
+        if told != session.pid {
+            return Err(connect::pooler(address.describe()));
+        }
         if session.version < OLDEST {
             return Err(Error::refused(format!(
                 "The server is PostgreSQL {}; osc works with {OLDEST} and later.",
