@@ -6,4 +6,6 @@
 mod catalog;
 #[allow(dead_code)]
 mod harness;
+mod resume;
 mod smoke;
+mod sync;
