@@ -65,7 +65,12 @@ async fn every_clause_does_what_it_does_natively(kind: Kind) {
 
 async fn a_default_is_evaluated_as_often_as_natively(kind: Kind) {
     let twin = Twin::new(kind, "defaults", SETUP).await;
-    let shadow = twin.alter("t", "ADD at timestamptz DEFAULT now(), ADD n int DEFAULT nextval('counter'), ADD r float DEFAULT random()").await;
+    let shadow = twin
+        .alter(
+            "t",
+            "ADD at timestamptz DEFAULT now(), ADD n int DEFAULT nextval('counter'), ADD r float DEFAULT random()",
+        )
+        .await;
     // One moment for all rows that were there; a value of its own for each where the default is volatile.
     let counts = "SELECT count(DISTINCT at), count(DISTINCT n), count(DISTINCT r) FROM t";
     assert_eq!(twin.osc.rows(counts).await, twin.native.rows(counts).await);

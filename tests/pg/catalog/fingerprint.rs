@@ -84,8 +84,16 @@ const QUIET: &[&str] = &[
 
 async fn every_change_changes_it(kind: Kind) {
     let db = Database::create(&Server::shared(kind), "print_changes").await;
-    db.as_app(&HANGING.iter().map(|sql| sql.replace("APP", &db.app_role())).collect::<Vec<_>>().iter().map(String::as_str).collect::<Vec<_>>())
-        .await;
+    db.as_app(
+        &HANGING
+            .iter()
+            .map(|sql| sql.replace("APP", &db.app_role()))
+            .collect::<Vec<_>>()
+            .iter()
+            .map(String::as_str)
+            .collect::<Vec<_>>(),
+    )
+    .await;
     let (mut session, table) = (open(&db).await, parse("t"));
     let mut before = fingerprint(&mut session, &table).await.unwrap();
     assert!(!before.is_empty());
@@ -104,10 +112,22 @@ async fn every_change_changes_it(kind: Kind) {
 
 async fn maintenance_and_writes_do_not(kind: Kind) {
     let db = Database::create(&Server::shared(kind), "print_quiet").await;
-    db.as_app(&HANGING.iter().map(|sql| sql.replace("APP", &db.app_role())).collect::<Vec<_>>().iter().map(String::as_str).collect::<Vec<_>>())
-        .await;
-    db.as_app(&["CREATE SEQUENCE counter", "ALTER TABLE t ALTER pa SET DEFAULT nextval('counter')", "ALTER SEQUENCE counter OWNED BY t.pa"])
-        .await;
+    db.as_app(
+        &HANGING
+            .iter()
+            .map(|sql| sql.replace("APP", &db.app_role()))
+            .collect::<Vec<_>>()
+            .iter()
+            .map(String::as_str)
+            .collect::<Vec<_>>(),
+    )
+    .await;
+    db.as_app(&[
+        "CREATE SEQUENCE counter",
+        "ALTER TABLE t ALTER pa SET DEFAULT nextval('counter')",
+        "ALTER SEQUENCE counter OWNED BY t.pa",
+    ])
+    .await;
     let (mut session, table) = (open(&db).await, parse("t"));
     let before = fingerprint(&mut session, &table).await.unwrap();
     for sql in QUIET {

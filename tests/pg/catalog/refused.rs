@@ -20,12 +20,21 @@ async fn what_depends_on_it_and_can_not_follow_is_named(kind: Kind) {
         ("materialized view mv", "CREATE MATERIALIZED VIEW mv AS SELECT * FROM TABLE"),
         ("function f(TABLE)", "CREATE FUNCTION f(TABLE) RETURNS int LANGUAGE sql AS 'SELECT 1'"),
         ("function f()", "CREATE FUNCTION f() RETURNS SETOF TABLE LANGUAGE sql AS 'SELECT * FROM TABLE'"),
-        ("function f()", "CREATE FUNCTION f() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT count(*) FROM TABLE; END"),
+        (
+            "function f()",
+            "CREATE FUNCTION f() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT count(*) FROM TABLE; END",
+        ),
         ("column x of table other", "CREATE TABLE other (x TABLE)"),
         ("column x of table other", "CREATE TABLE other (x TABLE[])"),
         ("column t1 of view v", "CREATE VIEW v AS SELECT TABLE FROM TABLE"),
-        ("policy p on table other", "CREATE TABLE other (x int); CREATE POLICY p ON other USING (x IN (SELECT a FROM TABLE))"),
-        ("rule r on table other", "CREATE TABLE other (x int); CREATE RULE r AS ON INSERT TO other DO ALSO DELETE FROM TABLE"),
+        (
+            "policy p on table other",
+            "CREATE TABLE other (x int); CREATE POLICY p ON other USING (x IN (SELECT a FROM TABLE))",
+        ),
+        (
+            "rule r on table other",
+            "CREATE TABLE other (x int); CREATE RULE r AS ON INSERT TO other DO ALSO DELETE FROM TABLE",
+        ),
         ("column x of table other", "CREATE TABLE other (x int DEFAULT nextval('TABLE_id_seq'))"),
         ("inheritance", "CREATE TABLE other () INHERITS (TABLE)"),
     ]
@@ -39,7 +48,9 @@ async fn what_depends_on_it_and_can_not_follow_is_named(kind: Kind) {
         // The keyword stays, the name is the one that follows other words.
         let setup = name_in(&setup, &table);
         let app = db.app().await;
-        for sql in ["SET search_path = s", &make].into_iter().chain(setup.split("; ").filter(|_| !setup.contains("ATOMIC"))) {
+        for sql in
+            ["SET search_path = s", &make].into_iter().chain(setup.split("; ").filter(|_| !setup.contains("ATOMIC")))
+        {
             crate::harness::run(&app, sql).await;
         }
         if setup.contains("ATOMIC") {
@@ -97,7 +108,8 @@ async fn a_key_that_might_collapse_is_refused(kind: Kind) {
 async fn words_of_the_alter_are_the_servers_to_judge(kind: Kind) {
     let db = Database::create(&Server::shared(kind), "refuse_words").await;
     let mut session = open(&db).await;
-    db.as_app(&["CREATE TABLE t (id int PRIMARY KEY, a int, z timestamp)", "CREATE TABLE child (x int REFERENCES t)"]).await;
+    db.as_app(&["CREATE TABLE t (id int PRIMARY KEY, a int, z timestamp)", "CREATE TABLE child (x int REFERENCES t)"])
+        .await;
     for (alter, word) in [
         ("ALTER nowhere TYPE int", "nowhere"),
         ("ALTER a TYPE int USING nowhere", "nowhere"),

@@ -119,8 +119,14 @@ pub async fn change(db: &Database, table: &str, alter: &str) -> Result<Shadow> {
 pub fn dump(db: &Database) -> String {
     let port = db.server.port().to_string();
     let text = server_tool(&[
-        "run", &db.server.name, "pg_dump", "--schema-only", "--host=127.0.0.1", &format!("--port={port}"),
-        "--username=postgres", &db.name,
+        "run",
+        &db.server.name,
+        "pg_dump",
+        "--schema-only",
+        "--host=127.0.0.1",
+        &format!("--port={port}"),
+        "--username=postgres",
+        &db.name,
     ]);
     assert!(text.contains("PostgreSQL database dump complete"), "{text}");
     let lines = text.lines().filter(|line| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict"));

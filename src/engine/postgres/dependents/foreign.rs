@@ -80,7 +80,10 @@ pub async fn before(b: &mut Builder<'_>) -> Result<Vec<Key>> {
             comment: text_at(&row, 8),
         };
         if row.get(13) == Some("true") {
-            return Err(b.refused(&format!("its foreign key {} is temporal (PERIOD), which is not supported yet", key.name.bare())));
+            return Err(b.refused(&format!(
+                "its foreign key {} is temporal (PERIOD), which is not supported yet",
+                key.name.bare()
+            )));
         }
         let schema = b.shadow().schema.clone();
         let other = Table { schema, name: Ident::new(format!("osc_key_{number}")) };
@@ -92,7 +95,11 @@ pub async fn before(b: &mut Builder<'_>) -> Result<Vec<Key>> {
         let child = match side {
             Side::Incoming => {
                 if row.get(9) != Some("r") {
-                    let why = format!("the foreign key {} comes from {}, which is partitioned", key.name.bare(), key.child.bare());
+                    let why = format!(
+                        "the foreign key {} comes from {}, which is partitioned",
+                        key.name.bare(),
+                        key.child.bare()
+                    );
                     return Err(b.refused(&why));
                 }
                 let what = format!("the table {} with a foreign key to it", key.child.bare());
@@ -146,7 +153,8 @@ pub async fn after(b: &mut Builder<'_>, keys: Vec<Key>, parts: &mut Parts) -> Re
     }
     for other in others {
         // Without the right to lock it, the statement that takes the foreign key off does.
-        let may = format!("SELECT has_table_privilege({}, 'UPDATE') AND has_table_privilege({0}, 'DELETE')", text(&other));
+        let may =
+            format!("SELECT has_table_privilege({}, 'UPDATE') AND has_table_privilege({0}, 'DELETE')", text(&other));
         if b.session.value(&may).await?.as_deref() == Some("t") {
             parts.tables.push(format!("LOCK TABLE ONLY {other} IN ACCESS EXCLUSIVE MODE"));
         }

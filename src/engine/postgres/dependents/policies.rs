@@ -10,7 +10,12 @@ use crate::engine::postgres::shadow::builder::Builder;
 use crate::error::Result;
 
 /// What makes the policies of one table (a number or a regclass) on another.
-async fn statements(b: &mut Builder<'_>, of: &str, on: &Table, map: &[(Table, Table)]) -> Result<Vec<(String, Vec<String>)>> {
+async fn statements(
+    b: &mut Builder<'_>,
+    of: &str,
+    on: &Table,
+    map: &[(Table, Table)],
+) -> Result<Vec<(String, Vec<String>)>> {
     let sql = format!(
         "SELECT p.polname, CASE WHEN p.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END, \
            CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END, \

@@ -141,10 +141,12 @@ async fn run_alter(b: &mut Builder<'_>, alter: &Alter, stand_ins: &StandIns) -> 
     let statement = format!("ALTER TABLE {} {}", b.shadow(), alter.clauses);
     let ran = b.session.exec_single(&statement).await;
     ran.map_err(|error| match error.kind() {
-        Kind::Definite => Error::refused(format!("The server refuses the ALTER: {}", stand_ins.reword(b.names, error.what())))
-            .table("The table is untouched.")
-            .todo("Correct the ALTER; nothing has been changed.")
-            .caused_by(error),
+        Kind::Definite => {
+            Error::refused(format!("The server refuses the ALTER: {}", stand_ins.reword(b.names, error.what())))
+                .table("The table is untouched.")
+                .todo("Correct the ALTER; nothing has been changed.")
+                .caused_by(error)
+        }
         _ => error,
     })?;
     b.statements.push(statement);
