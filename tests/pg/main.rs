@@ -3,10 +3,10 @@
 //! One binary: a test gets a database of its own, in which osc runs as the documented least-privileged
 //! account, whose role has hostile defaults. Nothing here is skipped when a server is missing: it fails.
 
+mod between;
 mod cleanup;
 mod cutover;
 #[allow(dead_code)]
 mod harness;
-mod pooler;
 mod preflight;
 mod smoke;

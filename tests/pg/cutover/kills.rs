@@ -1,8 +1,11 @@
 //! The lock's session, and osc itself, killed at every step of the cutover.
 
+use std::sync::atomic::Ordering;
+
 use tokio::task::block_in_place;
 
 use super::{ADD, complete, has_extra, shop};
+use crate::between::{Trick, start};
 use crate::harness::{Kind, Osc, Prober, on_both, run};
 
 /// Each place, and whether the swap is committed there.
@@ -60,4 +63,19 @@ async fn osc_is_killed(kind: Kind) {
     }
 }
 
-on_both!(the_holder_is_killed, osc_is_killed);
+/// The COMMIT is carried out, and its answer never comes: osc finds out, and does not swap again.
+async fn the_commits_answer_is_lost(kind: Kind) {
+    let db = shop(kind, "fence_answer").await;
+    let prober = Prober::start(&db, 17).await;
+    let between = start(db.server.port(), Trick::LoseAnswer).await;
+    let url = db.osc_url().replace(&format!(":{}/", db.server.port()), &format!(":{}/", between.port));
+    let osc = Osc::alter(&db, "orders", ADD).env("DATABASE_URL", &format!("{url}?sslmode=disable"));
+    block_in_place(|| osc.run()).exited(0);
+    assert_eq!(between.played.load(Ordering::SeqCst), 1, "the answer was lost");
+    let probes = prober.stop().await;
+    assert!(has_extra(&db).await);
+    complete(&db, 17, probes.count()).await;
+    assert_eq!(db.leftovers().await.len(), 1);
+}
+
+on_both!(the_holder_is_killed, osc_is_killed, the_commits_answer_is_lost);

@@ -40,12 +40,6 @@ pub async fn complete(db: &Database, key: i64, answered: u64) {
     assert_eq!(db.one::<u64>(&format!("SELECT version FROM orders WHERE id = {key}")).await, answered);
 }
 
-/// Sessions of osc's account.
-pub async fn of_osc(db: &Database) -> u32 {
-    db.one("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'osc' AND datname = current_database()")
-        .await
-}
-
 /// Whether a session is there.
 pub async fn is_alive(db: &Database, pid: u32) -> bool {
     db.one::<u32>(&format!("SELECT count(*) FROM pg_stat_activity WHERE pid = {pid}")).await == 1
