@@ -9,4 +9,6 @@ mod cutover;
 #[allow(dead_code)]
 mod harness;
 mod preflight;
+mod resume;
 mod smoke;
+mod sync;

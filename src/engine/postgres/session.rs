@@ -164,6 +164,21 @@ impl Session {
         })
     }
 
+    /// Runs `work` as one transaction; when it fails the session is none the worse.
+    pub async fn transaction<T>(&mut self, work: impl AsyncFnOnce(&mut Session) -> Result<T>) -> Result<T> {
+        self.exec("BEGIN").await?;
+        let done = async {
+            let value = work(self).await?;
+            self.exec("COMMIT").await?;
+            Ok(value)
+        };
+        let done = done.await;
+        if done.as_ref().is_err_and(|error| !is_lost(error)) {
+            self.exec("ROLLBACK").await?;
+        }
+        done
+    }
+
     /// Runs a text from outside: the extended protocol takes one statement and no more.
     pub async fn exec_single(&mut self, sql: &str) -> Result<()> {
         tracing::trace!(target: "osc::sql", connection = self.pid, "{sql}");
