@@ -197,15 +197,15 @@ fn each_engine_has_its_own_words() {
     let server = Uncalled::new();
     let postgres = server.url().replace("mysql://", "postgres://");
     let run = |url: &str, more: &[&str]| {
-        Osc::new().run(&[&["alter", "--url", url, "--table", "t", "--alter", "x"], more].concat())
+        Osc::new().run(&[&["alter", "--url", url, "--table", "t", "--alter", "x"][..], more].concat())
     };
     run(&postgres, &["--replica", "postgres://r1"]).ends(3).says("--replica is not for PostgreSQL");
     run(&postgres, &["--wait-snapshots", "x"]).ends(2).says("--wait-snapshots must be a whole number");
     run(&server.url(), &["--wait-snapshots", "60"]).ends(2).says("--wait-snapshots is for PostgreSQL");
-    let verify = ["verify", "--url", &postgres, "--table", "t", "--with", "u", "--alter", "ADD x int"];
+    let verify = ["verify", "--url", postgres.as_str(), "--table", "t", "--with", "u", "--alter", "ADD x int"];
     Osc::new().run(&verify).ends(3).says("--alter is not built yet");
     for (table, wrong) in [("\"t", "double quote"), ("a.b.c", "SCHEMA.TABLE")] {
-        let words = ["alter", "--url", &postgres, "--table", table, "--alter", "x"];
+        let words = ["alter", "--url", postgres.as_str(), "--table", table, "--alter", "x"];
         Osc::new().run(&words).ends(2).says("--table must").says(wrong);
     }
     server.was_not_called();
