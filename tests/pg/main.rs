@@ -4,6 +4,7 @@
 //! account, whose role has hostile defaults. Nothing here is skipped when a server is missing: it fails.
 
 mod between;
+mod catalog;
 mod cleanup;
 mod cutover;
 #[allow(dead_code)]
