@@ -99,11 +99,11 @@ async fn what_is_somebodys_is_left_alone(kind: Kind) {
     assert!(report.says("--old removes it"), "{:?}", report.events);
     assert_eq!(db.one::<u64>(&format!("SELECT count(*) FROM {old}")).await, 5000);
     // Somebody has built on it.
-    db.as_app(&[&format!("CREATE VIEW looks AS SELECT * FROM {old}")]).await;
+    run(&db.admin, &format!("CREATE VIEW looks AS SELECT * FROM {old}")).await;
     let report = cleanup(&db, &["--yes", "--old"]).exited(3);
     assert!(report.says("looks"), "{}", report.stderr);
     assert_eq!(db.one::<u64>("SELECT count(*) FROM looks").await, 5000);
-    db.as_app(&["DROP VIEW looks"]).await;
+    run(&db.admin, "DROP VIEW looks").await;
     cleanup(&db, &["--yes", "--old"]).exited(0);
     assert_eq!(db.leftovers().await, ["schema osc_0123456789abcdef_new"]);
 }
