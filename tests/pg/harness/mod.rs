@@ -10,6 +10,7 @@ pub mod osc;
 pub mod prober;
 pub mod server;
 pub mod sql;
+pub mod twin;
 
 #[allow(unused_imports)]
 pub use database::Database;

@@ -2,14 +2,14 @@
 
 use super::stage::{Stage, damaged, wait};
 use crate::error::Error;
-use crate::server::Session;
+use crate::server::{Dialect, Session};
 
 /// Somebody deletes rows under the traffic: its own statements notice before any check.
 pub(crate) async fn rows_vanish(stage: &mut Stage) -> Result<(), Error> {
     let table = stage.table.clone();
     let traffic = stage.traffic(5_000, false).await?;
     wait(500).await;
-    stage.sql(&format!("DELETE FROM {table} WHERE id % 3 = 0")).await?;
+    stage.sql(&stage.words.delete(&table, "id % 3 = 0")).await?;
     wait(1000).await;
     let verdict = traffic.stop().await.verify(&stage.url, &table).await?;
     let noticed = verdict.misread.count > 0 && verdict.surprised.count > 0 && verdict.lost.count > 1000;
@@ -22,12 +22,13 @@ pub(crate) async fn table_goes_away(stage: &mut Stage) -> Result<(), Error> {
     let (table, old) = (stage.table.clone(), stage.old.clone());
     let traffic = stage.traffic(5_000, true).await?;
     wait(500).await;
-    stage.sql(&format!("RENAME TABLE {table} TO {old}")).await?;
+    stage.sql(&stage.words.rename(&[(&table, &old)])).await?;
     wait(200).await;
-    stage.sql(&format!("RENAME TABLE {old} TO {table}")).await?;
+    stage.sql(&stage.words.rename(&[(&old, &table)])).await?;
     wait(500).await;
     let verdict = traffic.stop().await.verify(&stage.url, &table).await?;
-    let counted = verdict.failed > 0 && verdict.failed_by_code.get("1146") == Some(&verdict.failed);
+    let counted =
+        verdict.failed > 0 && verdict.failed_by_code.get(stage.words.no_such_table()) == Some(&verdict.failed);
     let step = "the table is missing for 200 ms: failed statements by code, not clean, and lossless";
     stage.expect(counted && verdict.is_lossless() && !verdict.is_clean(), step, &verdict)
 }
@@ -40,7 +41,7 @@ pub(crate) async fn connections_die(stage: &mut Stage) -> Result<(), Error> {
         wait(100).await;
         for id in traffic.connection_ids() {
             // Some are gone by themselves by now; "unknown thread" is what we want.
-            let _ = stage.sql(&format!("KILL {id}")).await;
+            let _ = stage.sql(&stage.words.kill(id)).await;
         }
     }
     wait(300).await;
@@ -57,19 +58,25 @@ pub(crate) async fn connections_die(stage: &mut Stage) -> Result<(), Error> {
 pub(crate) async fn swap(stage: &mut Stage) -> Result<(), Error> {
     let (table, old, spare) = (stage.table.clone(), stage.old.clone(), stage.spare.clone());
     let traffic = stage.traffic(5_000, true).await?;
-    stage.sql(&format!("CREATE TABLE {spare} LIKE {table}")).await?;
-    stage.sql(&format!("ALTER TABLE {spare} AUTO_INCREMENT = 100000")).await?;
+    stage.sql(&stage.words.like(&spare, &table)).await?;
+    stage.sql(&stage.words.keys_from(&spare, 100_000)).await?;
     wait(700).await;
     traffic.stamp("cutover");
-    stage.sql(&format!("LOCK TABLES {table} WRITE, {spare} WRITE")).await?;
+    stage.sql(&stage.words.lock([&table, &spare])).await?;
     stage.sql(&format!("INSERT INTO {spare} SELECT * FROM {table}")).await?;
-    // From a second session, queued before the lock is given up: so it works on MariaDB, too.
-    let mut second = Session::open(&stage.url).await?;
-    let rename = format!("RENAME TABLE {table} TO {old}, {spare} TO {table}");
-    let rename = tokio::spawn(async move { second.command(&rename).await });
-    wait(200).await;
-    stage.sql("UNLOCK TABLES").await?;
-    rename.await.map_err(|e| Error::Usage(e.to_string()))??;
+    let rename = stage.words.rename(&[(&table, &old), (&spare, &table)]);
+    if stage.words.0 == Dialect::Postgres {
+        stage.sql(&rename).await?;
+        wait(200).await;
+        stage.sql(stage.words.unlock()).await?;
+    } else {
+        // From a second session, queued before the lock is given up: so it works on MariaDB, too.
+        let mut second = Session::open(&stage.url).await?;
+        let rename = tokio::spawn(async move { second.command(&rename).await });
+        wait(200).await;
+        stage.sql(stage.words.unlock()).await?;
+        rename.await.map_err(|e| Error::Usage(e.to_string()))??;
+    }
     traffic.stamp("swapped");
     wait(700).await;
     let ledger = traffic.stop().await;
@@ -86,10 +93,13 @@ pub(crate) async fn swap_without_draining(stage: &mut Stage) -> Result<(), Error
     let (table, old, spare) = (stage.table.clone(), stage.old.clone(), stage.spare.clone());
     let traffic = stage.traffic(5_000, false).await?;
     wait(500).await;
-    stage.sql(&format!("CREATE TABLE {spare} LIKE {table}")).await?;
+    stage.sql(&stage.words.like(&spare, &table)).await?;
     stage.sql(&format!("INSERT INTO {spare} SELECT * FROM {table}")).await?;
+    if let Some(forget) = stage.words.forget_keys(&spare) {
+        stage.sql(&forget).await?;
+    }
     wait(400).await;
-    stage.sql(&format!("RENAME TABLE {table} TO {old}, {spare} TO {table}")).await?;
+    stage.sql(&stage.words.rename(&[(&table, &old), (&spare, &table)])).await?;
     traffic.stamp("swapped");
     wait(1000).await;
     let verdict = traffic.stop().await.verify(&stage.url, &table).await?;

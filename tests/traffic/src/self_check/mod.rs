@@ -4,6 +4,7 @@
 mod live;
 mod stage;
 mod tamper;
+mod words;
 
 use crate::error::Error;
 use stage::Stage;

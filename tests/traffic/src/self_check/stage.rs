@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use super::words::Words;
 use crate::check::verdict::Verdict;
 use crate::config::{Config, Mix};
 use crate::error::Error;
 use crate::fill::{FillOptions, fill};
 use crate::play::traffic::{Handle, Traffic};
-use crate::server::Session;
+use crate::server::{Dialect, Session};
 
 pub(crate) struct Stage {
     pub url: String,
@@ -16,6 +17,7 @@ pub(crate) struct Stage {
     pub old: String,
     pub spare: String,
     pub steps: Vec<String>,
+    pub words: Words,
     session: Session,
 }
 
@@ -30,6 +32,7 @@ impl Stage {
             spare: format!("{table}_spare"),
             table,
             steps: Vec::new(),
+            words: Words(Dialect::of(url)?),
             session,
         })
     }
@@ -43,6 +46,9 @@ impl Stage {
         // The connection may be in any state after a failure.
         self.session = Session::open(&self.url).await?;
         self.sql(&format!("DROP TABLE IF EXISTS {table}, {old}, {spare}")).await?;
+        if self.words.0 == Dialect::Postgres {
+            self.sql(&format!("DROP TYPE IF EXISTS {table}_status")).await?;
+        }
         Ok(())
     }
 
