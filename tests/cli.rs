@@ -109,7 +109,7 @@ fn wrong_words_of_alter_are_usage_and_nothing_is_connected() {
         (&["--chunk-size", "100", "--chunk-time-ms", "100"], "exclude each other"),
         (&["--max-lag-millis", "1000"], "--max-lag-millis needs a replica"),
         (&["--max-lag-millis", "1", "--replica", "mysql://r"], "--max-lag-millis must be"),
-        (&["--replica", "r1:3306"], "--replica does not begin with mysql://"),
+        (&["--replica", "r1:3306"], "--replica does not begin with mysql://, mariadb:// or postgres://"),
         (&["--replica", "mysql:///x"], "--replica names no host"),
         (&["--max-load", "Threads_running"], "--max-load must be a list of NAME=LIMIT"),
         (&["--max-load", "Threads_running=x"], "--max-load must be a list of NAME=LIMIT"),
@@ -169,7 +169,7 @@ fn names_and_alterations_are_checked() {
 #[test]
 fn wrong_servers_are_said() {
     let with = |url: &str| Osc::new().run(&["alter", "--url", url, "--table", "t", "--alter", "x"]);
-    with("http://app@db/shop").ends(2).says("--url does not begin with mysql://");
+    with("http://app@db/shop").ends(2).says("--url does not begin with mysql://, mariadb:// or postgres://");
     with("mysql://app@db:99999/shop").ends(2).says("--url can't be read");
     with("mysql://app@db/shop?ssl-mode=maybe").ends(2).says("ssl-mode in --url must be one of");
     with("mysql://app@db/shop?ssl-ca=/no/such").ends(2).says("ssl-ca in --url must name a file");

@@ -3,17 +3,15 @@
 use std::time::Duration;
 
 use super::ask::confirm;
-use super::connection::Connection;
+use super::engine::Engine;
 use super::plan_view;
 use super::request::AlterRequest;
 use super::runtime;
+use super::servers::{mysql_address, mysql_parse, mysql_table};
 use super::settings::Chunk;
 use crate::engine::Patience;
-use crate::engine::mysql::connect::Address;
-use crate::engine::mysql::failover;
 use crate::engine::mysql::open::{Prepared as MySql, Request};
 use crate::engine::mysql::source::Watch;
-use crate::engine::mysql::sql::Table;
 use crate::engine::opening::{Begun, Finish, Look, Prepared, watched};
 use crate::error::{Error, Kind, Result};
 use crate::operate::control::{Control, listen};
@@ -42,8 +40,19 @@ fn broken_off(error: Error) -> Error {
 
 async fn alter(request: AlterRequest) -> Result<()> {
     let throttle = Throttle::new(request.throttle.clone());
-    let look = MySql::look(engine_request(&request, &throttle).await?).await?;
-    run_of(&request, look, throttle).await
+    match request.connection.engine {
+        Engine::MySql => {
+            let look = MySql::look(mysql_request(&request, &throttle).await?).await?;
+            run_of(&request, look, throttle).await
+        }
+        Engine::Postgres => Err(not_yet()),
+    }
+}
+
+/// What PostgreSQL's URLs are answered as long as its engine is not complete.
+pub fn not_yet() -> Error {
+    Error::refused("The URL names a PostgreSQL server, which osc can't change yet.")
+        .todo("Use a mysql:// or mariadb:// URL; PostgreSQL will follow.")
 }
 
 /// The run, whatever the engine.
@@ -166,28 +175,17 @@ fn old_table(finish: &impl Finish) -> OldTable {
 }
 
 /// What the engine needs to know of a request.
-async fn engine_request(request: &AlterRequest, throttle: &Throttle) -> Result<Request> {
+async fn mysql_request(request: &AlterRequest, throttle: &Throttle) -> Result<Request> {
     let mut replicas = Vec::new();
     for replica in &request.replicas {
-        replicas.push(parse(&replica.url, replica)?);
+        replicas.push(mysql_parse(&replica.url, replica)?);
     }
     Ok(Request {
-        address: address(&request.connection).await?,
-        table: Table::new(&request.table.database, &request.table.table),
+        address: mysql_address(&request.connection).await?,
+        table: mysql_table(&request.table),
         alter: request.alter.clone(),
         watch: Watch { replicas, gauges: throttle.gauges() },
     })
-}
-
-/// The server to work on: the only one of the URL, or the one of its list that can be written to.
-pub async fn address(connection: &Connection) -> Result<Address> {
-    let urls = std::iter::once(&connection.url).chain(&connection.others);
-    let list = urls.map(|url| parse(url, connection)).collect::<Result<Vec<_>>>()?;
-    failover::choose(&list).await
-}
-
-fn parse(url: &str, connection: &Connection) -> Result<Address> {
-    Address::parse(url, connection.password.as_ref().map(|p| p.expose()))
 }
 
 fn settings(request: &AlterRequest) -> Settings {

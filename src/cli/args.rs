@@ -15,7 +15,7 @@ const AFTER: &str = "\
 Exit codes: 0 done; 1 failed, the table is as it was; 2 usage; 3 refused; 4 different; 5 stopped, can go on; \
 6 aborted; 7 the outcome isn't known.";
 
-/// Changes the schema of a busy MySQL or MariaDB table without stopping the application.
+/// Changes the schema of a busy MySQL, MariaDB or PostgreSQL table without stopping the application.
 #[derive(Parser)]
 #[command(name = "osc", version, after_help = AFTER, subcommand_required = true, arg_required_else_help = true)]
 pub struct Words {
@@ -28,10 +28,10 @@ pub struct Words {
 #[derive(Clone, Default, Args)]
 #[command(next_help_heading = "Everywhere")]
 pub struct Global {
-    /// The server: mysql://USER@HOST:PORT/DATABASE?ssl-mode=…, or HOST1:PORT,HOST2:PORT,… (else DATABASE_URL, else [client] and [osc] of ~/.my.cnf)
+    /// The server: mysql://USER@HOST:PORT/DATABASE?ssl-mode=…, or HOST1:PORT,HOST2:PORT,…, or postgres://USER@HOST:PORT/DATABASE?sslmode=… (else DATABASE_URL, else [client] and [osc] of ~/.my.cnf)
     #[arg(long, global = true, value_name = "URL")]
     pub url: Option<String>,
-    /// Read the password from this file (else OSC_PASSWORD, else MYSQL_PWD, else ~/.my.cnf)
+    /// Read the password from this file (else OSC_PASSWORD, else MYSQL_PWD or PGPASSWORD, else ~/.my.cnf or ~/.pgpass)
     #[arg(long, global = true, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
     /// Ask for the password on the terminal
@@ -115,7 +115,7 @@ pub enum Config {
 #[derive(Args)]
 #[command(next_help_heading = "The change")]
 pub struct Change {
-    /// TABLE or DATABASE.TABLE; odd names in backticks
+    /// TABLE or DATABASE.TABLE, odd names in backticks; for PostgreSQL TABLE or SCHEMA.TABLE, odd names in double quotes
     #[arg(long)]
     pub table: String,
     /// What stands after ALTER TABLE t, such as "ADD COLUMN note VARCHAR(80)"
@@ -165,7 +165,7 @@ pub struct Tuning {
     /// How long a chunk should take [default: 500]
     #[arg(long, value_name = "MS")]
     pub chunk_time_ms: Option<String>,
-    /// A replica whose lag is watched (repeatable); its user is the main server's unless it names one
+    /// A replica whose lag is watched (repeatable; MySQL and MariaDB); its user is the main server's unless it names one
     #[arg(long, value_name = "URL")]
     pub replica: Vec<String>,
     /// Hold while a replica lags more than this [default: 1500]
@@ -192,6 +192,9 @@ pub struct Tuning {
     /// How long the application's statements may wait behind osc's lock request at the cutover [default: 200]
     #[arg(long, value_name = "MS")]
     pub cut_over_lock_timeout_ms: Option<String>,
+    /// PostgreSQL: how long the cutover may wait for transactions whose snapshot is older than the copy [default: 3600]
+    #[arg(long, value_name = "SECONDS")]
+    pub wait_snapshots: Option<String>,
     /// How often an operation is tried again after an error that may pass [default: 60]
     #[arg(long, value_name = "N")]
     pub default_retries: Option<String>,
@@ -205,7 +208,7 @@ pub struct Check {
 
 #[derive(Args)]
 pub struct Verify {
-    /// TABLE or DATABASE.TABLE; odd names in backticks
+    /// TABLE or DATABASE.TABLE, odd names in backticks; for PostgreSQL TABLE or SCHEMA.TABLE, odd names in double quotes
     #[arg(long)]
     pub table: String,
     /// The table to compare it with, on the same server

@@ -1,12 +1,13 @@
 //! `osc check`: the preflight on its own.
 
-use super::alter::address;
+use super::alter::not_yet;
+use super::engine::Engine;
 use super::plan_view;
 use super::request::CheckRequest;
 use super::runtime;
+use super::servers::{mysql_address, mysql_table};
 use crate::engine::mysql::open::{Prepared as MySql, Request};
 use crate::engine::mysql::source::Watch;
-use crate::engine::mysql::sql::Table;
 use crate::engine::opening::{Finish, Look, Prepared};
 use crate::error::{Error, Result};
 
@@ -15,13 +16,23 @@ pub fn run(request: CheckRequest) -> Result<()> {
 }
 
 async fn check(request: CheckRequest) -> Result<()> {
-    let look = MySql::look(Request {
-        address: address(&request.connection).await?,
-        table: Table::new(&request.table.database, &request.table.table),
-        alter: request.alter,
-        watch: Watch::default(),
-    });
-    match look.await? {
+    match request.connection.engine {
+        Engine::MySql => {
+            let look = MySql::look(Request {
+                address: mysql_address(&request.connection).await?,
+                table: mysql_table(&request.table),
+                alter: request.alter.clone(),
+                watch: Watch::default(),
+            });
+            tell(&request, look.await?)
+        }
+        Engine::Postgres => Err(not_yet()),
+    }
+}
+
+/// The answer, whatever the engine.
+fn tell<P: Prepared>(request: &CheckRequest, look: Look<P>) -> Result<()> {
+    match look {
         Look::Prepared(prepared) => plan_view::show(&prepared.plan()?, true, request.output),
         Look::DoneBefore(finish) => {
             return Err(Error::refused("An earlier run has made this change already.")

@@ -16,7 +16,8 @@ struct Shown {
 }
 
 pub fn show(tuning: &Tuning, global: &Global, env: &Environment, output: Output) -> Result<()> {
-    let settings = Settings::resolve(tuning, &env.file)?;
+    let engine = env.engine(global.url.as_deref());
+    let settings = Settings::resolve(tuning, env.file(engine), engine)?;
     let mut rows = Target::resolve(global, env)?.rows();
     rows.extend(settings.rows());
     if output.json {

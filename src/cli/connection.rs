@@ -1,25 +1,28 @@
 //! Which server, as whom, and with what password.
 //!
-//! The URL says it first (`--url`, else DATABASE_URL); `~/.my.cnf` fills what the URL leaves open, if
+//! The URL says it first (`--url`, else DATABASE_URL); for MySQL `~/.my.cnf` fills what the URL leaves open, if
 //! it speaks of the same server. A password goes only where it belongs: the file's only to the file's
 //! own user, and only to the file's host if it names one. The order of passwords is from the most
-//! deliberate to the least: asked for, --password-file, in --url, OSC_PASSWORD, in DATABASE_URL,
-//! MYSQL_PWD, the file.
+//! deliberate to the least: asked for, --password-file, in --url, OSC_PASSWORD, in DATABASE_URL, and then the
+//! engine's own: MYSQL_PWD and `~/.my.cnf`, or PGPASSWORD and `~/.pgpass`; never the other engine's.
 
 use std::path::PathBuf;
 
 use super::args::Global;
-use super::environment::{DATABASE_URL, Environment, MYSQL_PWD, OSC_PASSWORD};
+use super::engine::Engine;
+use super::environment::{DATABASE_URL, Environment, MYSQL_PWD, OSC_PASSWORD, PGPASSWORD};
 use super::option_file::{Group, OptionFile, SHOWN};
 use super::origin::{Origin, Row};
+use super::pgpass::{self, Wanted};
 use super::secret::Secret;
-use super::server_url::{PARAMS, ServerUrl, param};
+use super::server_url::ServerUrl;
 use super::value;
 use crate::error::{Error, Result};
 
 /// What an engine needs to get in. The URL has no password in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connection {
+    pub engine: Engine,
     pub url: String,
     /// The other servers of a list, one of which is the primary at any time.
     pub others: Vec<String>,
@@ -53,19 +56,38 @@ impl Target {
         target.note_url(origin);
         let in_url = target.server.password.take();
         let user_in_url = target.server.user.clone();
-        let same_server = target.fill_from(&env.file)?;
-        target.password = find_password(global, env, in_url, origin)?;
-        if let (Password::None, true, Some((password, group))) =
-            (&target.password, same_server, env.file.get("password"))
+        let engine = target.server.engine;
+        let file = env.file(engine);
+        let same_server = target.fill_from(file)?;
+        target.password = find_password(global, env, in_url, origin, engine)?;
+        if let (Password::None, Engine::Postgres, Some(path)) = (&target.password, engine, &env.passfile)
+            && let Some(secret) = target.wanted().and_then(|wanted| pgpass::read(path, wanted))
         {
-            let own_user = env.file.get("user").map(|(user, _)| user);
+            target.password = Password::Known(secret, Origin::PassFile);
+        }
+        if let (Password::None, true, Some((password, group))) = (&target.password, same_server, file.get("password")) {
+            let own_user = file.get("user").map(|(user, _)| user);
             // The other servers of a list are not the file's host.
-            let everywhere = target.server.others.is_empty() || env.file.get("host").is_none();
+            let everywhere = target.server.others.is_empty() || file.get("host").is_none();
             if everywhere && (user_in_url.is_none() || user_in_url.as_deref() == own_user) {
                 target.password = Password::Known(Secret::new(password), Origin::File(group));
             }
         }
         Ok(target)
+    }
+
+    /// Whose password the file of passwords is asked for.
+    fn wanted(&self) -> Option<Wanted<'_>> {
+        let server = &self.server;
+        let param = server.params.get("host").map(String::as_str);
+        let socket = param.filter(|host| host.starts_with('/'));
+        Some(Wanted {
+            host: param.or(server.host.as_deref()).unwrap_or("localhost"),
+            socket,
+            port: server.port.unwrap_or(server.engine.port()),
+            database: server.database.as_deref()?,
+            user: server.user.as_deref()?,
+        })
     }
 
     fn note_url(&mut self, origin: Origin) {
@@ -107,10 +129,11 @@ impl Target {
         if let Some((database, _)) = take("database", server.database.is_none()) {
             server.database = Some(database);
         }
-        for name in PARAMS {
+        for name in server.engine.params() {
+            let name = *name;
             let open = !server.params.contains_key(name) && (open_host || name != "socket");
             if let Some((value, group)) = take(name, open) {
-                let value = param(name, &value).map_err(|must| in_file(name, group, &must))?;
+                let value = server.engine.param(name, &value).map_err(|must| in_file(name, group, &must))?;
                 server.params.insert(name, value);
             }
         }
@@ -129,6 +152,11 @@ impl Target {
 
     /// What has to be known before anything connects.
     pub fn check(&self) -> Result<()> {
+        if self.server.engine == Engine::Postgres && (self.server.user.is_none() || self.server.database.is_none()) {
+            let what = if self.server.user.is_none() { "user" } else { "database" };
+            return Err(Error::usage(format!("No {what} is named for the server."))
+                .todo("Name both in DATABASE_URL or --url, as in postgres://osc@db.example/shop."));
+        }
         if self.server.user.is_none() {
             let what = if self.origins.is_empty() { "No server is named." } else { "No user is named for the server." };
             return Err(Error::usage(what).todo(format!(
@@ -147,7 +175,7 @@ impl Target {
             Password::Ask => Some(ask(&self.server)?),
         };
         let (url, others) = (self.server.without_password(), self.server.others_without_password());
-        Ok((Connection { url, others, password }, self.server))
+        Ok((Connection { engine: self.server.engine, url, others, password }, self.server))
     }
 
     /// For `osc config show`.
@@ -155,14 +183,22 @@ impl Target {
         let server = &self.server;
         let others: Vec<String> = server.others.iter().map(|other| other.shown()).collect();
         let from = |name| self.origins.iter().find(|(n, _)| *n == name).map_or(Origin::Default, |(_, origin)| *origin);
+        let host = server.params.get("host").or(server.host.as_ref()).cloned();
         let mut rows = vec![
-            Row::new("host", Some(server.host.clone().unwrap_or_else(|| "localhost".into())), from("host")),
-            Row::new("port", Some(server.port.unwrap_or(3306).to_string()), from("port")),
+            Row::new("host", Some(host.unwrap_or_else(|| "localhost".into())), from("host")),
+            Row::new("port", Some(server.port.unwrap_or(server.engine.port()).to_string()), from("port")),
             Row::new("other servers", Some(others.join(", ")).filter(|o| !o.is_empty()), from("host")),
             Row::new("user", server.user.clone(), from("user")),
             Row::new("database", server.database.clone(), from("database")),
         ];
-        rows.extend(PARAMS.iter().map(|name| Row::new(name, server.params.get(name).cloned(), from(name))));
+        rows.extend(
+            server
+                .engine
+                .params()
+                .iter()
+                .filter(|name| **name != "host")
+                .map(|name| Row::new(name, server.params.get(name).cloned(), from(name))),
+        );
         let (state, origin) = match &self.password {
             Password::None => (None, Origin::Default),
             Password::Known(_, origin) => (Some("set, not shown"), *origin),
@@ -186,7 +222,7 @@ pub fn replica(url: &ServerUrl, main: &ServerUrl, password: &Option<Secret>) -> 
         server.params.extend(ssl.map(|(name, value)| (*name, value.clone())));
     }
     let password = own_password.or_else(|| password.clone().filter(|_| same_user));
-    Connection { url: server.without_password(), others: Vec::new(), password }
+    Connection { engine: server.engine, url: server.without_password(), others: Vec::new(), password }
 }
 
 /// Said once for each URL on the command line that has a password in it.
@@ -197,7 +233,13 @@ pub fn warn_of_password(flag: &str) {
     );
 }
 
-fn find_password(global: &Global, env: &Environment, in_url: Option<Secret>, url: Origin) -> Result<Password> {
+fn find_password(
+    global: &Global,
+    env: &Environment,
+    in_url: Option<Secret>,
+    url: Origin,
+    engine: Engine,
+) -> Result<Password> {
     let in_flag = matches!(url, Origin::Flag(_)) && in_url.is_some();
     if in_flag {
         if global.ask_pass || global.password_file.is_some() {
@@ -213,10 +255,14 @@ fn find_password(global: &Global, env: &Environment, in_url: Option<Secret>, url
         return Ok(Password::InFile(path.clone()));
     }
     let var = |name| env.var(name).map(|v| (Secret::new(v), Origin::Env(name)));
+    let own = match engine {
+        Engine::MySql => MYSQL_PWD,
+        Engine::Postgres => PGPASSWORD,
+    };
     let from_url = in_url.map(|secret| (secret, url));
     let found = match in_flag {
         true => from_url,
-        false => var(OSC_PASSWORD).or(from_url).or_else(|| var(MYSQL_PWD)),
+        false => var(OSC_PASSWORD).or(from_url).or_else(|| var(own)),
     };
     Ok(found.map_or(Password::None, |(secret, origin)| Password::Known(secret, origin)))
 }
@@ -332,9 +378,22 @@ mod tests {
 
     #[test]
     fn a_server_without_a_user_is_said() {
-        for url in [None, Some("mysql://db/shop".to_owned())] {
+        for url in [None, Some("mysql://db/shop"), Some("postgres://db/shop"), Some("postgres://app@db")] {
+            let url = url.map(String::from);
             let target = Target::resolve(&Global { url, ..Global::default() }, &Environment::default()).unwrap();
             assert!(target.check().is_err());
         }
+    }
+
+    #[test]
+    fn each_engine_has_its_own_passwords() {
+        let vars = [(MYSQL_PWD, "my"), (PGPASSWORD, "pg")];
+        let url = |scheme| format!("{scheme}://app@db/shop");
+        let of = |scheme| resolve(Some(&url(scheme)), &vars, FILE).1.unwrap();
+        assert_eq!((of("mysql").as_str(), of("postgres").as_str()), ("my", "pg"));
+        assert_eq!(resolve(Some(&url("postgres")), &vars[..1], FILE), ("postgres://app@db/shop".into(), None));
+        let osc = [(OSC_PASSWORD, "osc"), vars[1], (DATABASE_URL, "postgres://app:url@db/shop")];
+        assert_eq!(resolve(None, &osc, "").1.as_deref(), Some("osc"));
+        assert_eq!(resolve(None, &osc[1..], "").1.as_deref(), Some("url"));
     }
 }

@@ -11,6 +11,8 @@ pub enum Origin {
     Flag(&'static str),
     Env(&'static str),
     File(Group),
+    /// PostgreSQL's file of passwords.
+    PassFile,
     Default,
 }
 
@@ -20,6 +22,7 @@ impl fmt::Display for Origin {
             Origin::Flag(name) => write!(f, "--{name}"),
             Origin::Env(name) => f.write_str(name),
             Origin::File(group) => write!(f, "{SHOWN} [{}]", group.name()),
+            Origin::PassFile => f.write_str(super::pgpass::SHOWN),
             Origin::Default => f.write_str("default"),
         }
     }

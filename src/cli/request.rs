@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::args;
 use super::connection::{Connection, Target, replica, warn_of_password};
+use super::engine::Engine;
 use super::environment::Environment;
 use super::origin::Origin;
 use super::settings::{Chunk, Settings};
@@ -53,6 +54,8 @@ pub struct CutoverRequest {
     pub postpone_flag_file: Option<PathBuf>,
     /// How long the application's statements may wait behind the lock request.
     pub lock_timeout: Duration,
+    /// How long snapshots older than the copy may be waited for.
+    pub wait_snapshots: Duration,
     pub drop_old: bool,
 }
 
@@ -83,9 +86,10 @@ pub struct VerifyRequest {
 #[derive(Debug, Clone)]
 pub struct CleanupRequest {
     pub connection: Connection,
+    /// What the words are about: MySQL's is the table's, when that names one.
     pub database: String,
     /// None: all tables of the database.
-    pub table: Option<String>,
+    pub table: Option<TableName>,
     /// Old tables that finished runs kept, too.
     pub old: bool,
     pub dry_run: bool,
@@ -98,8 +102,9 @@ pub struct CleanupRequest {
 pub fn alter(words: args::Alter, global: &args::Global, env: &Environment, output: Output) -> Result<AlterRequest> {
     let strategy = strategy(&words.change.strategy)?;
     let alter = alteration(&words.change.alter)?;
-    let names = names("--table", &words.change.table)?;
-    let settings = Settings::resolve(&words.tuning, &env.file)?;
+    let engine = env.engine(global.url.as_deref());
+    let names = names(engine, "--table", &words.change.table)?;
+    let settings = Settings::resolve(&words.tuning, env.file(engine), engine)?;
     let postpone = postpone(&settings, words.no_cut_over)?;
     if let Some(file) = settings.panic_flag_file.value.as_ref().filter(|file| file.exists()) {
         return Err(Error::refused(format!("The panic flag file {} exists already.", file.display()))
@@ -136,6 +141,7 @@ pub fn alter(words: args::Alter, global: &args::Global, env: &Environment, outpu
             skip: words.no_cut_over,
             postpone_flag_file: postpone,
             lock_timeout: settings.cut_over_lock_timeout.value,
+            wait_snapshots: settings.wait_snapshots.value,
             drop_old: words.drop_old,
         },
         default_retries: settings.default_retries.value,
@@ -146,7 +152,7 @@ pub fn alter(words: args::Alter, global: &args::Global, env: &Environment, outpu
 pub fn check(words: args::Check, global: &args::Global, env: &Environment, output: Output) -> Result<CheckRequest> {
     let strategy = strategy(&words.change.strategy)?;
     let alter = alteration(&words.change.alter)?;
-    let names = names("--table", &words.change.table)?;
+    let names = names(env.engine(global.url.as_deref()), "--table", &words.change.table)?;
     let target = Target::resolve(global, env)?;
     target.check()?;
     let table = located(names, &target)?;
@@ -154,7 +160,8 @@ pub fn check(words: args::Check, global: &args::Global, env: &Environment, outpu
 }
 
 pub fn verify(words: args::Verify, global: &args::Global, env: &Environment, output: Output) -> Result<VerifyRequest> {
-    let (table, with) = (names("--table", &words.table)?, names("--with", &words.with)?);
+    let engine = env.engine(global.url.as_deref());
+    let (table, with) = (names(engine, "--table", &words.table)?, names(engine, "--with", &words.with)?);
     let alter = words.alter.as_deref().map(alteration).transpose()?;
     let rename = |text: &String| match text.split_once('=') {
         Some((from, to)) if !from.is_empty() && !to.is_empty() => Ok((from.to_owned(), to.to_owned())),
@@ -164,7 +171,7 @@ pub fn verify(words: args::Verify, global: &args::Global, env: &Environment, out
     let (chunk_size, chunk_time_ms) = (words.chunk_size, words.chunk_time_ms);
     let throttle_flag_file = words.throttle_flag_file;
     let tuning = args::Tuning { chunk_size, chunk_time_ms, throttle_flag_file, ..args::Tuning::default() };
-    let settings = Settings::resolve(&tuning, &env.file)?;
+    let settings = Settings::resolve(&tuning, env.file(engine), engine)?;
     let target = Target::resolve(global, env)?;
     target.check()?;
     let (table, with) = (located(table, &target)?, located(with, &target)?);
@@ -181,15 +188,15 @@ pub fn cleanup(
     env: &Environment,
     output: Output,
 ) -> Result<CleanupRequest> {
-    let names = words.table.as_deref().map(|text| names("--table", text)).transpose()?;
+    let engine = env.engine(global.url.as_deref());
+    let names = words.table.as_deref().map(|text| names(engine, "--table", text)).transpose()?;
     let target = Target::resolve(global, env)?;
     target.check()?;
-    let (database, table) = match names {
-        Some(names) => {
-            let located = located(names, &target)?;
-            (located.database, Some(located.table))
-        }
-        None => (database_of(&target)?, None),
+    let table = names.map(|names| located(names, &target)).transpose()?;
+    let of_table = table.as_ref().and_then(|table| table.space.clone()).filter(|_| engine == Engine::MySql);
+    let database = match of_table {
+        Some(database) => database,
+        None => database_of(&target)?,
     };
     let (old, dry_run, yes) = (words.old, words.dry_run, words.yes);
     Ok(CleanupRequest { connection: target.fetch()?.0, database, table, old, dry_run, yes, output })
@@ -214,16 +221,17 @@ fn alteration(text: &str) -> Result<String> {
     Ok(text.to_owned())
 }
 
-fn names(flag: &str, text: &str) -> Result<(Option<String>, String)> {
-    table_name::parse(text).map_err(|must| Error::usage(format!("{flag} {must}, not '{text}'.")))
+fn names(engine: Engine, flag: &str, text: &str) -> Result<(Option<String>, String)> {
+    table_name::parse(engine, text).map_err(|must| Error::usage(format!("{flag} {must}, not '{text}'.")))
 }
 
-fn located((database, table): (Option<String>, String), target: &Target) -> Result<TableName> {
-    let database = match database {
-        Some(database) => database,
-        None => database_of(target)?,
+/// MySQL's table is in the server's database unless it says otherwise; PostgreSQL's schema is the server's to find.
+fn located((space, table): (Option<String>, String), target: &Target) -> Result<TableName> {
+    let space = match (space, target.server.engine) {
+        (None, Engine::MySql) => Some(database_of(target)?),
+        (space, _) => space,
     };
-    Ok(TableName { database, table })
+    Ok(TableName { space, table })
 }
 
 fn database_of(target: &Target) -> Result<String> {

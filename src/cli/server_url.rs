@@ -4,17 +4,14 @@ use std::collections::BTreeMap;
 
 use url::Url;
 
+use super::engine::Engine;
 use super::secret::Secret;
 use crate::error::{Error, Result};
-
-/// What may stand behind the question mark. Names as MySQL's option files have them.
-pub const PARAMS: [&str; 5] = ["socket", "ssl-mode", "ssl-ca", "ssl-cert", "ssl-key"];
-
-const SSL_MODES: [&str; 5] = ["disabled", "preferred", "required", "verify_ca", "verify_identity"];
 
 /// Every part may be open; what is there is decoded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ServerUrl {
+    pub engine: Engine,
     pub host: Option<String>,
     pub port: Option<u16>,
     /// More servers of a list: `mysql://app@db1:3306,db2:3307/shop`. All else is as for the first.
@@ -53,18 +50,14 @@ impl ServerUrl {
     /// `given_as` is the flag or the variable, for messages; they never repeat the text, which may
     /// have a password in it even where it can't be read as a URL.
     pub fn parse(text: &str, given_as: &str) -> Result<ServerUrl> {
-        let scheme = text.split(':').next().unwrap_or_default().to_ascii_lowercase();
-        match scheme.as_str() {
-            "mysql" | "mariadb" => {}
-            "postgres" | "postgresql" => {
-                return Err(Error::refused(format!(
-                    "{given_as} names a PostgreSQL server, which osc can't change yet."
-                ))
-                .todo("Use a mysql:// or mariadb:// URL; PostgreSQL will follow."));
-            }
-            _ => return Err(wrong(given_as, "does not begin with mysql:// or mariadb://")),
-        }
+        const SCHEMES: &str = "does not begin with mysql://, mariadb:// or postgres://";
+        let engine = Engine::of(text).ok_or_else(|| wrong(Engine::MySql, given_as, SCHEMES))?;
+        let wrong = |given_as: &str, how: &str| wrong(engine, given_as, how);
         let (text, others) = without_others(text);
+        if engine == Engine::Postgres && !others.is_empty() {
+            return Err(Error::refused(format!("{given_as} names several PostgreSQL servers; osc takes one so far."))
+                .todo("Name the primary alone."));
+        }
         let place = |other: &str| {
             let url = Url::parse(&format!("mysql://{other}")).ok().filter(|url| url.username().is_empty());
             let host = url.as_ref().and_then(|url| url.host_str()).filter(|host| !host.is_empty()).map(decode);
@@ -76,7 +69,7 @@ impl ServerUrl {
         let others = others.into_iter().map(place).collect::<Result<Vec<_>>>()?;
         let url = Url::parse(&text).map_err(|e| wrong(given_as, &format!("can't be read ({e})")))?;
         if url.cannot_be_a_base() {
-            return Err(wrong(given_as, "does not begin with mysql:// or mariadb://"));
+            return Err(wrong(given_as, SCHEMES));
         }
         if url.fragment().is_some() {
             return Err(wrong(given_as, "has a # in it"));
@@ -88,6 +81,7 @@ impl ServerUrl {
             return Err(wrong(given_as, "has more than the database's name after the host"));
         }
         let mut server = ServerUrl {
+            engine,
             host: url.host_str().filter(|h| !h.is_empty()).map(text).transpose()?,
             port: url.port(),
             others,
@@ -96,6 +90,12 @@ impl ServerUrl {
             database: Some(path).filter(|p| !p.is_empty()).map(text).transpose()?,
             params: BTreeMap::new(),
         };
+        // As PostgreSQL's clients have it: the directory of a socket, percent-encoded, in the host's place.
+        if engine == Engine::Postgres
+            && let Some(directory) = server.host.take_if(|host| host.starts_with('/'))
+        {
+            server.params.insert("host", directory);
+        }
         for pair in url.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             server.set_param(&text(name)?, &text(value)?, given_as)?;
@@ -104,18 +104,18 @@ impl ServerUrl {
     }
 
     fn set_param(&mut self, name: &str, value: &str, given_as: &str) -> Result<()> {
-        let plain = name.to_ascii_lowercase().replace('_', "-").replace("sslmode", "ssl-mode");
-        match PARAMS.iter().find(|p| **p == plain) {
+        let engine = self.engine;
+        let plain = engine.plain(name);
+        match engine.params().iter().find(|p| **p == plain) {
             Some(known) => {
                 let value =
-                    param(known, value).map_err(|must| Error::usage(format!("{name} in {given_as} {must}.")))?;
+                    engine.param(known, value).map_err(|must| Error::usage(format!("{name} in {given_as} {must}.")))?;
                 self.params.insert(known, value);
                 Ok(())
             }
-            // A misspelt TLS setting must not quietly mean a weaker one.
-            None if plain.contains("ssl") || plain.contains("tls") => {
+            None if !engine.may_pass_over(&plain) => {
                 Err(Error::usage(format!("{given_as} has a parameter '{name}' that osc doesn't know."))
-                    .todo(format!("The parameters are {}.", PARAMS.join(", "))))
+                    .todo(format!("The parameters are {}.", engine.params().join(", "))))
             }
             None => {
                 tracing::warn!("{given_as} has a parameter '{name}' that osc doesn't know; it is passed over");
@@ -135,7 +135,7 @@ impl ServerUrl {
 
     /// The URL without the password, every part encoded, for the engine and for the eye.
     pub fn without_password(&self) -> String {
-        let mut out = String::from("mysql://");
+        let mut out = format!("{}://", self.engine.scheme());
         if let Some(user) = &self.user {
             out.push_str(&encode(user));
             out.push('@');
@@ -162,24 +162,8 @@ impl ServerUrl {
     }
 }
 
-/// The value of a parameter as osc keeps it, or what it must be.
-pub fn param(name: &str, value: &str) -> Result<String, String> {
-    if name == "ssl-mode" {
-        let mode = value.to_ascii_lowercase().replace('-', "_");
-        let known = SSL_MODES.contains(&mode.as_str());
-        return if known { Ok(mode) } else { Err(format!("must be one of {}", SSL_MODES.join(", "))) };
-    }
-    let path = std::path::Path::new(value);
-    if name == "socket" {
-        return if path.is_absolute() { Ok(value.into()) } else { Err("must be the full path of a socket".into()) };
-    }
-    if path.is_file() { Ok(value.into()) } else { Err("must name a file that exists".into()) }
-}
-
-fn wrong(given_as: &str, how: &str) -> Error {
-    Error::usage(format!("{given_as} {how}.")).todo(
-        "A server's URL is mysql://USER@HOST:PORT/DATABASE; characters that mean something in a URL are percent-encoded in it.",
-    )
+fn wrong(engine: Engine, given_as: &str, how: &str) -> Error {
+    Error::usage(format!("{given_as} {how}.")).todo(engine.todo())
 }
 
 fn decode(text: &str) -> Option<String> {
@@ -280,9 +264,26 @@ mod tests {
     }
 
     #[test]
-    fn postgres_is_refused_for_now() {
-        for url in ["postgres://app@h/x", "postgresql://h", "POSTGRES://h"] {
-            assert_eq!(ServerUrl::parse(url, "--url").unwrap_err().kind(), Kind::Refused);
+    fn postgres_has_its_own_parameters() {
+        let url = read("POSTGRESQL://a%40b:p%2Fw@db:5433/shop?sslmode=Verify_Full&connect-timeout=5&pool=3&schema=x");
+        assert_eq!(url.without_password(), "postgres://a%40b@db:5433/shop?connect_timeout=5&sslmode=verify-full");
+        let socket = read("postgres://app@%2Frun%2Fpg/shop");
+        assert_eq!((socket.host.clone(), socket.params["host"].as_str()), (None, "/run/pg"));
+        assert_eq!(read(&socket.without_password()), ServerUrl { host: Some("localhost".into()), ..socket });
+        for (bad, word) in [
+            ("postgres://app@h/x?sslmode=allow", "sslmode in --url must be one of"),
+            ("postgres://app@h/x?ssl-mode=required", "ssl-mode in --url must be one of"),
+            ("postgres://app@h/x?sslrootcert=/no/such", "must name a file"),
+            ("postgres://app@h/x?sslcrl=/etc/hosts", "'sslcrl'"),
+            ("postgres://app@h/x?port=1", "'port'"),
+            ("postgres://app@h/x?channel_binding=require", "'channel_binding'"),
+            ("postgres://app@h/x?host=a,b", "one host"),
+            ("postgres://app@h/x?connect_timeout=0", "whole number"),
+        ] {
+            let error = ServerUrl::parse(bad, "--url").unwrap_err();
+            assert!(error.kind() == Kind::Usage && error.what().contains(word), "{bad}: {error}");
         }
+        let error = ServerUrl::parse("postgres://app:geheim@h1,h2/x", "--url").unwrap_err();
+        assert!(error.kind() == Kind::Refused && !format!("{error:?}").contains("heim"), "{error}");
     }
 }

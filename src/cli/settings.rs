@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::args::Tuning;
+use super::engine::{self, Engine};
 use super::option_file::{Group, OptionFile};
 use super::origin::{Origin, Row, Setting};
-use super::server_url::{PARAMS, ServerUrl};
+use super::server_url::ServerUrl;
 use super::value;
 use crate::error::{Error, Result};
 use crate::operate::throttle::{self, Limit};
@@ -39,6 +40,7 @@ const CONNECTION_NAMES: [&str; 7] = ["host", "port", "user", "password", "databa
 
 #[derive(Debug, Clone)]
 pub struct Settings {
+    engine: Engine,
     pub threads: Setting<u16>,
     pub chunk: Setting<Chunk>,
     pub replicas: Setting<Vec<ServerUrl>>,
@@ -50,15 +52,22 @@ pub struct Settings {
     pub postpone_flag_file: Setting<Option<PathBuf>>,
     pub panic_flag_file: Setting<Option<PathBuf>>,
     pub cut_over_lock_timeout: Setting<Duration>,
+    /// How long the cutover may wait for snapshots that are older than the copy. PostgreSQL only.
+    pub wait_snapshots: Setting<Duration>,
     pub default_retries: Setting<u32>,
 }
 
 impl Settings {
-    pub fn resolve(tuning: &Tuning, file: &OptionFile) -> Result<Settings> {
-        let known = |name: &str| NAMES.contains(&name) || CONNECTION_NAMES.contains(&name) || PARAMS.contains(&name);
+    pub fn resolve(tuning: &Tuning, file: &OptionFile, engine: Engine) -> Result<Settings> {
+        let params = Engine::MySql.params();
+        let known = |name: &str| NAMES.contains(&name) || CONNECTION_NAMES.contains(&name) || params.contains(&name);
         file.check_names(known)?;
         let take = Take { tuning, file };
+        if engine == Engine::Postgres && !tuning.replica.is_empty() {
+            return Err(engine::refuse_replica());
+        }
         let settings = Settings {
+            engine,
             threads: take.number("threads", 1, 64, default_threads())?,
             chunk: take.chunk()?,
             replicas: take.replicas()?,
@@ -70,6 +79,7 @@ impl Settings {
             postpone_flag_file: take.or_default("postpone-cut-over-flag-file", |t| value::flag_file(t).map(Some))?,
             panic_flag_file: take.or_default("panic-flag-file", |t| value::flag_file(t).map(Some))?,
             cut_over_lock_timeout: take.millis("cut-over-lock-timeout-ms", 10, 60_000, 200)?,
+            wait_snapshots: take.seconds("wait-snapshots", 0, 604_800, 3600)?,
             default_retries: take.number("default-retries", 1, 100_000, 60)?,
         };
         settings.check()?;
@@ -78,7 +88,11 @@ impl Settings {
 
     /// What values must be together.
     fn check(&self) -> Result<()> {
-        if matches!(self.max_lag.origin, Origin::Flag(_)) && self.replicas.value.is_empty() {
+        let watches = self.engine == Engine::Postgres || !self.replicas.value.is_empty();
+        if matches!(self.wait_snapshots.origin, Origin::Flag(_)) && self.engine != Engine::Postgres {
+            return Err(Error::usage("--wait-snapshots is for PostgreSQL: here a snapshot doesn't outlast the swap."));
+        }
+        if matches!(self.max_lag.origin, Origin::Flag(_)) && !watches {
             return Err(Error::usage("--max-lag-millis needs a replica to watch.").todo("Name one with --replica URL."));
         }
         for critical in &self.critical_load.value {
@@ -103,14 +117,15 @@ impl Settings {
         Ok(())
     }
 
-    /// What the throttle goes by. Lag only counts where a replica is watched.
+    /// What the throttle goes by. Lag only counts where a replica is watched; PostgreSQL's primary tells of its own.
     pub fn throttle(&self) -> throttle::Settings {
         throttle::Settings {
             throttle_flag_file: self.throttle_flag_file.value.clone(),
             panic_flag_file: self.panic_flag_file.value.clone(),
             max_load: self.max_load.value.clone(),
             critical_load: self.critical_load.value.clone(),
-            max_lag: Some(self.max_lag.value).filter(|_| !self.replicas.value.is_empty()),
+            max_lag: Some(self.max_lag.value)
+                .filter(|_| self.engine == Engine::Postgres || !self.replicas.value.is_empty()),
         }
     }
 
@@ -146,6 +161,11 @@ impl Settings {
                 millis(self.cut_over_lock_timeout.value),
                 self.cut_over_lock_timeout.origin,
             ),
+            Row::new(
+                "wait-snapshots",
+                Some(self.wait_snapshots.value.as_secs().to_string()).filter(|_| self.engine == Engine::Postgres),
+                self.wait_snapshots.origin,
+            ),
             Row::new("default-retries", Some(self.default_retries.value.to_string()), self.default_retries.origin),
         ]
     }
@@ -178,6 +198,7 @@ impl Take<'_> {
             "postpone-cut-over-flag-file" => &t.postpone_cut_over_flag_file,
             "panic-flag-file" => &t.panic_flag_file,
             "cut-over-lock-timeout-ms" => &t.cut_over_lock_timeout_ms,
+            "wait-snapshots" => &t.wait_snapshots,
             "default-retries" => &t.default_retries,
             _ => &None,
         };
@@ -223,6 +244,12 @@ impl Take<'_> {
         Ok(self.parsed(name, parse)?.unwrap_or(default))
     }
 
+    fn seconds(&self, name: &'static str, least: u64, most: u64, default: u64) -> Result<Setting<Duration>> {
+        let parse = |text: &str| value::whole(text, least, most).map(Duration::from_secs);
+        let default = Setting { value: Duration::from_secs(default), origin: Origin::Default };
+        Ok(self.parsed(name, parse)?.unwrap_or(default))
+    }
+
     /// The two sizes exclude each other, but a flag is a reason to forget what the file says.
     fn chunk(&self) -> Result<Setting<Chunk>> {
         let rows = self.parsed("chunk-size", |text| value::whole(text, 1, 1_000_000).map(Chunk::Rows))?;
@@ -245,6 +272,9 @@ impl Take<'_> {
                 .into_iter()
                 .map(|text| {
                     let server = ServerUrl::parse(text, given_as)?;
+                    if server.engine != Engine::MySql {
+                        return Err(Error::usage(format!("{given_as} must be of the same kind as the server.")));
+                    }
                     let somewhere = server.host.is_some() || server.params.contains_key("socket");
                     if somewhere { Ok(server) } else { Err(Error::usage(format!("{given_as} names no host."))) }
                 })
@@ -266,7 +296,7 @@ mod tests {
     use super::*;
 
     fn resolve(tuning: Tuning, file: &str) -> Result<Settings> {
-        Settings::resolve(&tuning, &OptionFile::parse(file).ok().unwrap())
+        Settings::resolve(&tuning, &OptionFile::parse(file).ok().unwrap(), Engine::MySql)
     }
 
     fn text(text: &str) -> Option<String> {
@@ -326,5 +356,18 @@ mod tests {
         assert_eq!(s.throttle().max_lag, Some(Duration::from_millis(1500)));
         assert!(!format!("{s:?} {:?}", s.rows()).contains("geheim"));
         assert!(resolve(Tuning { replica: vec!["mysql:///x".into()], ..Tuning::default() }, "").is_err());
+    }
+
+    #[test]
+    fn postgres_watches_its_own_standbys() {
+        let resolve = |tuning: Tuning| Settings::resolve(&tuning, &OptionFile::default(), Engine::Postgres);
+        let s = resolve(Tuning { max_lag_millis: text("900"), ..Tuning::default() }).unwrap();
+        assert_eq!(s.throttle().max_lag, Some(Duration::from_millis(900)));
+        assert_eq!(s.wait_snapshots.value, Duration::from_secs(3600));
+        let replica = Tuning { replica: vec!["postgres://r1".into()], ..Tuning::default() };
+        assert_eq!(resolve(replica).unwrap_err().kind(), crate::error::Kind::Refused);
+        let waits = || Tuning { wait_snapshots: text("0"), ..Tuning::default() };
+        assert_eq!(resolve(waits()).unwrap().wait_snapshots.value, Duration::ZERO);
+        assert!(Settings::resolve(&waits(), &OptionFile::default(), Engine::MySql).is_err());
     }
 }

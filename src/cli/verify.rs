@@ -4,12 +4,14 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::alter::address;
+use super::alter::not_yet;
+use super::engine::Engine;
 use super::request::VerifyRequest;
 use super::runtime;
+use super::servers::{mysql_address, mysql_table};
 use super::settings::Chunk;
+use crate::engine::Pair;
 use crate::engine::mysql::pair::{MySqlPair, Request};
-use crate::engine::mysql::sql::Table;
 use crate::error::{Error, Result};
 use crate::model::Phase;
 use crate::operate::output::{event, say};
@@ -47,15 +49,24 @@ pub fn run(request: VerifyRequest) -> Result<()> {
 }
 
 async fn verify(request: VerifyRequest) -> Result<()> {
-    let table = |name: &super::table_name::TableName| Table::new(&name.database, &name.table);
-    let opened = MySqlPair::open(Request {
-        address: address(&request.connection).await?,
-        table: table(&request.table),
-        with: table(&request.with),
-        alter: request.alter.clone(),
-        renames: request.renames.clone(),
-    });
-    let pair = opened.await?;
+    match request.connection.engine {
+        Engine::MySql => {
+            let pair = MySqlPair::open(Request {
+                address: mysql_address(&request.connection).await?,
+                table: mysql_table(&request.table),
+                with: mysql_table(&request.with),
+                alter: request.alter.clone(),
+                renames: request.renames.clone(),
+            });
+            let pair = pair.await?;
+            verify_of(&request, &pair, pair.rows, &pair.left_out).await
+        }
+        Engine::Postgres => Err(not_yet()),
+    }
+}
+
+/// The comparison, whatever the engine. `rows`: the server's own estimate.
+async fn verify_of(request: &VerifyRequest, pair: &impl Pair, rows: u64, left_out: &[String]) -> Result<()> {
     let mut settings = Settings::default();
     match request.chunk {
         Chunk::Rows(rows) => settings.chunk_rows = Some(rows),
@@ -63,11 +74,11 @@ async fn verify(request: VerifyRequest) -> Result<()> {
     }
     let mut stats = Stats::new();
     stats.enter(Phase::Verify);
-    stats.estimated_rows = Some(pair.rows);
+    stats.estimated_rows = Some(rows);
     stats.publish();
     let began = Instant::now();
     let progress = Progress::start(stats.watch(), request.output);
-    let answer = compare(&pair, &settings, &mut Throttle::new(request.throttle.clone()), &mut stats).await;
+    let answer = compare(pair, &settings, &mut Throttle::new(request.throttle.clone()), &mut stats).await;
     progress.stop();
     let answer = answer?;
     let shown = Shown {
@@ -79,7 +90,7 @@ async fn verify(request: VerifyRequest) -> Result<()> {
         differing: answer.differing,
         cut_short: answer.cut_short,
         first: &answer.shown,
-        not_compared: &pair.left_out,
+        not_compared: left_out,
         elapsed_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
         caveat: CAVEAT,
     };

@@ -10,6 +10,7 @@
 pub mod mysql;
 pub mod opening;
 pub mod postgres;
+pub mod problems;
 #[cfg(feature = "sim")]
 pub mod sim;
 

@@ -14,6 +14,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::barrier::Barrier;
 use super::connect::Address;
 use super::decode::{Decoder, Item, Watched};
@@ -60,7 +62,7 @@ pub struct PostgresFeed {
 }
 
 /// A table whose changes are being kept for us.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Followed {
     pub found: Found,
     /// The publication as it was made; compared as a whole.

@@ -4,12 +4,14 @@
 //! at once (seen on 15 and 18, error 42P10). So the key is the replica identity, and it is watched: it can be
 //! changed at any time, and then what osc left in the way must go (see `watch`).
 
+use serde::{Deserialize, Serialize};
+
 use super::session::{Session, number, text_at};
 use super::sql::{Ident, Table, text};
 use crate::error::{Error, Result};
 
 /// How the server logs which row an UPDATE or a DELETE was of.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Identity {
     /// By these columns: of the primary key, or of the index that was named.
     Columns(Vec<Ident>),
@@ -18,7 +20,7 @@ pub enum Identity {
 }
 
 /// A table as it was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Found {
     pub oid: u32,
     pub identity: Identity,

@@ -9,6 +9,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use tokio::task::JoinHandle;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{CancelToken, Client, NoTls, SimpleQueryMessage, SimpleQueryRow};
@@ -133,6 +134,37 @@ impl Session {
             }
         }
         Ok(affected)
+    }
+
+    /// Runs statements one after the other, sent in one message: no way to and fro between them. An error names the
+    /// statement that failed; those after it were not run.
+    pub async fn exec_all(&mut self, statements: &[String]) -> Result<()> {
+        if statements.is_empty() {
+            return Ok(());
+        }
+        let text = statements.join(";\n");
+        tracing::trace!(target: "osc::sql", connection = self.pid, "{text}");
+        let mut done = 0;
+        let ended = deadline(QUICK, async {
+            let mut messages = std::pin::pin!(self.client.simple_query_raw(&text).await.map_err(sort)?);
+            while let Some(message) = messages.next().await {
+                if let SimpleQueryMessage::CommandComplete(_) = message.map_err(sort)? {
+                    done += 1;
+                }
+            }
+            Ok(())
+        });
+        let ended = ended.await;
+        ended.map_err(|error| match statements.get(done) {
+            Some(statement) if code(&error).is_some() => error.context(&format!("At the statement {statement}")),
+            _ => error,
+        })
+    }
+
+    /// Runs a text from outside: the extended protocol takes one statement and no more.
+    pub async fn exec_single(&mut self, sql: &str) -> Result<()> {
+        tracing::trace!(target: "osc::sql", connection = self.pid, "{sql}");
+        deadline(QUICK, async { self.client.execute(sql, &[]).await.map_err(sort) }).await.map(std::mem::drop)
     }
 
     /// All rows of a query, as text.

@@ -199,14 +199,14 @@ fn explain(error: Error) -> Error {
 }
 
 /// Who stands in the way of a session, in words.
-async fn blockers(session: &mut Session, pid: i32) -> Result<Vec<String>> {
+pub(super) async fn blockers(session: &mut Session, pid: i32) -> Result<Vec<String>> {
     let rows = session.rows(&format!("SELECT unnest(pg_blocking_pids({pid}))")).await?;
     let pids = rows.iter().map(|row| number(row, 0)).collect::<Result<Vec<i32>>>()?;
     describe(session, &pids).await
 }
 
 /// What these sessions are; 0 stands for prepared transactions.
-async fn describe(session: &mut Session, pids: &[i32]) -> Result<Vec<String>> {
+pub(super) async fn describe(session: &mut Session, pids: &[i32]) -> Result<Vec<String>> {
     let mut out = Vec::new();
     let listed = pids.iter().filter(|pid| **pid > 0).map(i32::to_string).collect::<Vec<_>>().join(", ");
     if !listed.is_empty() {

@@ -1,11 +1,11 @@
 //! Whether osc's account may do what a run does, and the GRANT that it lacks (docs/grants).
 
 use super::privileges::{Lookup, Privileges, Rules, Set, has};
-use super::problems::Problems;
 use super::variables::Variables;
 use crate::engine::mysql::flavor::Flavor;
 use crate::engine::mysql::session::{Session, code};
 use crate::engine::mysql::sql::Ident;
+use crate::engine::problems::Problems;
 use crate::error::Result;
 
 const ON_DATABASE: [&str; 11] = [

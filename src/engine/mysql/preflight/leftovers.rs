@@ -1,10 +1,10 @@
 //! The names that a run needs beside the table: whether they are free, and if not, whose the tables are.
 
-use super::problems::Problems;
 use crate::engine::mysql::cleanup::{self, Leftover};
 use crate::engine::mysql::names::{Names, Role};
 use crate::engine::mysql::session::Session;
 use crate::engine::mysql::sql::Table;
+use crate::engine::problems::Problems;
 use crate::error::Result;
 
 /// Reports tables under the run's names. `resuming` says that a run goes on which they belong to.

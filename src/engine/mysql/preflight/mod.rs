@@ -12,7 +12,6 @@
 mod grants;
 mod leftovers;
 mod privileges;
-mod problems;
 pub mod replication;
 mod server;
 mod table;
@@ -23,8 +22,8 @@ use super::catalog::TableInfo;
 use super::flavor::Flavor;
 use super::names::Names;
 use super::session::Session;
+use crate::engine::problems::Problems;
 use crate::error::{Kind, Result};
-use problems::Problems;
 use variables::Variables;
 
 pub use table::spelled;

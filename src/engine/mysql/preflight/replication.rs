@@ -3,9 +3,9 @@
 use mysql_async::Row;
 
 use super::grants::Held;
-use super::problems::Problems;
 use super::variables::Variables;
 use crate::engine::mysql::session::Session;
+use crate::engine::problems::Problems;
 use crate::error::Result;
 
 /// Filters, and what the server receives from and sends to others. Returns how many read its binlog.

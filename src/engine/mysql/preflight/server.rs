@@ -1,12 +1,12 @@
 //! The server: whether all changes of the table come through its binlog in the order in which they become
 //! visible, whether osc may write to it, and whether a lock on it holds back every writer.
 
-use super::problems::Problems;
 use super::variables::Variables;
 use crate::engine::mysql::catalog::{Column, TableInfo};
 use crate::engine::mysql::flavor::Flavor;
 use crate::engine::mysql::session::Session;
 use crate::engine::mysql::sql::{Ident, text};
+use crate::engine::problems::Problems;
 use crate::error::{Error, Result};
 
 const OLDEST_MYSQL: (u16, u16, u16) = (8, 0, 13);

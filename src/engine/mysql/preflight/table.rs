@@ -1,10 +1,10 @@
 //! The table itself, and what hangs on it.
 
 use super::grants::Held;
-use super::problems::Problems;
 use crate::engine::mysql::catalog::{self, Relations, TableInfo, TableKind};
 use crate::engine::mysql::session::Session;
 use crate::engine::mysql::sql::{Table, text};
+use crate::engine::problems::Problems;
 use crate::error::{Error, Result};
 
 /// How many letters may differ for a name to be nearly the same.

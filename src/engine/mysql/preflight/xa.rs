@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::problems::Problems;
 use crate::engine::mysql::session::Session;
+use crate::engine::problems::Problems;
 use crate::error::Result;
 
 /// How long a prepared transaction may take to end.

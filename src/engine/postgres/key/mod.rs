@@ -2,16 +2,18 @@
 
 mod choose;
 mod code;
+mod predicate;
 
 pub use choose::choose;
 pub use code::Form;
 
 use serde::{Deserialize, Serialize};
+use tokio_postgres::SimpleQueryRow;
 
 use super::session::{Session, text_at};
 use super::sql::{Ident, Table, TypeName, list, text};
 use crate::error::{Error, Result};
-use crate::model::{Key, KeyOrder};
+use crate::model::{Key, KeyOrder, Rows};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyColumn {
@@ -102,10 +104,36 @@ impl KeyShape {
 
     /// The condition that names the rows of these keys.
     pub fn where_keys(&self, keys: &[Key]) -> Result<String> {
-        let mut rows = Vec::with_capacity(keys.len());
-        for key in keys {
-            rows.push(format!("({})", self.literals(key)?.join(", ")));
+        self.where_rows(&self.idents(), Rows::Keys(keys))
+    }
+
+    /// The condition for a set of rows of a table that calls the key's columns so.
+    pub fn where_rows(&self, columns: &[Ident], rows: Rows<'_>) -> Result<String> {
+        predicate::rows(self, columns, rows)
+    }
+
+    pub fn idents(&self) -> Vec<Ident> {
+        self.columns.iter().map(|c| c.name.clone()).collect()
+    }
+
+    /// The key in a row of a query whose columns from `offset` on are the key's.
+    pub fn read_row(&self, row: &SimpleQueryRow, offset: usize) -> Result<Key> {
+        let mut values = Vec::with_capacity(self.columns.len());
+        for at in 0..self.columns.len() {
+            let value = row.try_get(offset + at).ok().flatten();
+            values.push(value.ok_or_else(|| Error::definite("A key came back as NULL."))?.as_bytes());
         }
-        Ok(format!("({}) IN ({})", self.names(), rows.join(", ")))
+        self.encode(&values)
+    }
+
+    /// The key for a message: `id=5, region='eu'`.
+    pub fn describe(&self, key: &Key) -> String {
+        let mut rest = key.as_bytes();
+        let one = |c: &KeyColumn| match (c.form, c.form.decode(&mut rest)) {
+            (_, None) => format!("{}=?", c.name.bare()),
+            (Form::Integer, Some(value)) => format!("{}={value}", c.name.bare()),
+            (_, Some(value)) => format!("{}='{value}'", c.name.bare()),
+        };
+        self.columns.iter().map(one).collect::<Vec<_>>().join(", ")
     }
 }

@@ -4,10 +4,26 @@
 //! make of it. Columns are told apart by their number: ALTER TABLE keeps it, so a rename needs no reading of
 //! the text. The whole of this is stored in the run's record; a later life reads it from there.
 
+pub mod builder;
+mod clone;
+mod columns;
+mod constraints;
+mod keys;
+mod unique;
+
 use serde::{Deserialize, Serialize};
 
-use super::key::KeyShape;
-use super::sql::{Ident, TypeName};
+use super::alter::Alter;
+use super::catalog::Relation;
+use super::dependents::StandIns;
+use super::identity::Found;
+use super::key::{self, KeyShape};
+use super::names::Names;
+use super::session::{Session, text_at};
+use super::sql::{Ident, TypeName, list, text};
+use super::swap::Swap;
+use crate::error::{Error, Kind, Result};
+use builder::Builder;
 
 /// A column of the shadow that a sync writes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +73,108 @@ pub struct Shadow {
     /// What was said to the server to build it, for the plan.
     pub statements: Vec<String>,
     pub warnings: Vec<String>,
-    /// What the swap has to know of the ALTER beyond what the catalog says at that time.
+    /// The ALTER as it was given.
     pub alter: String,
+    /// What the swap consists of; it holds as long as nothing of the table is changed.
+    pub swap: Swap,
+}
+
+impl Shadow {
+    /// Makes the shadow and runs the ALTER on it, in one transaction: nothing is left behind when that fails.
+    pub async fn build(session: &mut Session, names: &Names, found: &Found, alter: &str) -> Result<Shadow> {
+        let parsed = Alter::parse(alter, &names.original)?;
+        let key = key::choose(session, &names.original, found).await?;
+        session.exec("BEGIN").await?;
+        let built = Shadow::make(session, names, key, &parsed, alter).await;
+        let ended = session.exec(if built.is_ok() { "COMMIT" } else { "ROLLBACK" }).await;
+        let shadow = built?;
+        ended?;
+        Ok(shadow)
+    }
+
+    async fn make(session: &mut Session, names: &Names, key: KeyShape, alter: &Alter, given: &str) -> Result<Shadow> {
+        session.exec("SET LOCAL lock_timeout = '1s'").await?;
+        let source = Relation::read(session, &names.original).await?;
+        let mut b = Builder { session, names, source, statements: Vec::new(), warnings: Vec::new() };
+        clone::create(&mut b).await?;
+        let origins = columns::origins(&mut b).await?;
+        let printed = columns::print(&mut b, &alter.using).await?;
+        let stand_ins = StandIns::make(&mut b).await?;
+        run_alter(&mut b, alter).await?;
+        let mut parts = stand_ins.read_back(&mut b, &alter.restarts).await?;
+        constraints::set_aside(&mut b, &mut parts).await?;
+        let columns = columns::read(&mut b, &origins).await?;
+        let shadow_key = keys::renamed(&b, &key, &columns, alter)?;
+        if keys::index(&mut b, &shadow_key).await? {
+            parts.detach.push(format!("DROP INDEX {}.{}", names.shadow.schema, keys::INDEX));
+        }
+        free_names(&mut b).await?;
+        let written = columns::written(&mut b, &columns, alter, &printed).await?;
+        let always = |w: &Written| columns.iter().any(|c| c.name == w.column && c.identity == "a");
+        Ok(Shadow {
+            overriding: written.iter().any(always),
+            columns: written,
+            unique: unique::read(&mut b, &shadow_key).await?,
+            key,
+            shadow_key,
+            statements: b.statements,
+            warnings: b.warnings,
+            alter: given.to_string(),
+            swap: parts.swap(names),
+        })
+    }
+
+    /// The columns for `INSERT INTO shadow (…)`.
+    pub fn insert_columns(&self) -> String {
+        list(self.columns.iter().map(|c| &c.column))
+    }
+
+    /// What to select from the source for them.
+    pub fn select_list(&self) -> String {
+        list(self.columns.iter().map(|c| &c.expression))
+    }
+}
+
+/// Runs the user's ALTER, as one statement, under the search_path that the user expects.
+async fn run_alter(b: &mut Builder<'_>, alter: &Alter) -> Result<()> {
+    columns::user_path(b).await?;
+    let statement = format!("ALTER TABLE {} {}", b.shadow(), alter.clauses);
+    let ran = b.session.exec_single(&statement).await;
+    ran.map_err(|error| match error.kind() {
+        Kind::Definite => Error::refused(format!("The server refuses the ALTER: {}", error.what()))
+            .table("The table is untouched.")
+            .todo("Correct the ALTER; nothing has been changed.")
+            .caused_by(error),
+        _ => error,
+    })?;
+    b.statements.push(statement);
+    columns::own_path(b).await
+}
+
+/// Refuses when something that the new table brings along is called like something that stays: indexes and
+/// sequences that the ALTER made and the server named.
+async fn free_names(b: &mut Builder<'_>) -> Result<()> {
+    let (original, shadow, oid) = (&b.names.original, &b.names.shadow, b.source.oid);
+    // What goes aside: the table, its indexes, the sequences of its columns, its statistics, its types.
+    let sql = format!(
+        "WITH leaving AS (SELECT {oid}::oid AS oid UNION SELECT indexrelid FROM pg_index WHERE indrelid = {oid} \
+           UNION SELECT objid FROM pg_depend WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass \
+             AND refobjid = {oid} AND deptype IN ('a', 'i')) \
+         SELECT o.relname FROM pg_class n JOIN pg_class o ON o.relname = n.relname AND o.relnamespace = {}::regnamespace \
+         WHERE n.relnamespace = {}::regnamespace AND o.oid NOT IN (SELECT oid FROM leaving) \
+         UNION ALL SELECT o.typname FROM pg_type n JOIN pg_type o ON o.typname = n.typname AND o.typnamespace = {}::regnamespace \
+         WHERE n.typnamespace = {}::regnamespace AND o.oid NOT IN ({})",
+        text(&original.schema.to_string()),
+        text(&shadow.schema.to_string()),
+        text(&original.schema.to_string()),
+        text(&shadow.schema.to_string()),
+        list(&b.source.types),
+    );
+    let taken: Vec<String> = b.session.rows(&sql).await?.iter().filter_map(|row| text_at(row, 0)).collect();
+    if taken.is_empty() {
+        return Ok(());
+    }
+    let why =
+        format!("the new table would bring a name that is taken in {}: {}", original.schema.bare(), taken.join(", "));
+    Err(b.refused(&why).todo("Give the new constraint, index or sequence a name of its own in the ALTER."))
 }

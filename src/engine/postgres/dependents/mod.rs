@@ -1,0 +1,95 @@
+//! What hangs on the table and has to follow its name: one file a kind.
+//!
+//! All of it is found out when the shadow is built, in the same transaction. A kind that the ALTER may touch
+//! (by a rename, say) is made on the empty shadow before the ALTER and read back after it, so the server rewrites
+//! what it would rewrite, and refuses what it would refuse. Then it is taken off again, because on a table that
+//! is being filled it would act or cost; the swap puts it back, under the name that it had. Whatever hangs on
+//! the table and is none of these is refused by name (`others`).
+
+pub mod others;
+pub mod sequences;
+
+use super::names::Names;
+use super::session::Session;
+use super::shadow::Shadow;
+use super::shadow::builder::Builder;
+use super::sql::Ident;
+use super::swap::Swap;
+use crate::error::Result;
+
+/// The statements of the swap by the moment at which they run.
+#[derive(Debug, Clone, Default)]
+pub struct Parts {
+    /// Locks of dependents, before any table.
+    pub first: Vec<String>,
+    /// Locks of tables, after the table itself.
+    pub tables: Vec<String>,
+    /// While both tables are where they were: taking off.
+    pub detach: Vec<String>,
+    /// What goes aside with the old table, and comes with the new one.
+    pub aside: Vec<String>,
+    pub along: Vec<String>,
+    /// When the new table has its name.
+    pub attach: Vec<String>,
+    /// After the commit.
+    pub after: Vec<String>,
+}
+
+impl Parts {
+    pub fn swap(self, names: &Names) -> Swap {
+        let (original, shadow, old) = (&names.original, &names.shadow, &names.old);
+        let mut tables = vec![format!("LOCK TABLE ONLY {original} IN ACCESS EXCLUSIVE MODE")];
+        tables.extend(self.tables);
+        let mut statements = vec![
+            format!("CREATE SCHEMA IF NOT EXISTS {}", old.schema),
+            format!("COMMENT ON SCHEMA {} IS {}", old.schema, super::sql::text(&names.comment())),
+        ];
+        statements.extend(self.detach);
+        statements.push(format!("ALTER TABLE {original} SET SCHEMA {}", old.schema));
+        statements.extend(self.aside);
+        statements.push(format!("ALTER TABLE {shadow} SET SCHEMA {}", original.schema));
+        statements.extend(self.along);
+        statements.extend(self.attach);
+        Swap { first: self.first, tables, statements, after: self.after }
+    }
+}
+
+/// The swap of this shadow.
+///
+/// It was planned when the shadow was built, and holds as long as the table's fingerprint is the same: whoever
+/// runs it compares that under the lock. Here only what is in no fingerprint is looked at: whether the name is free where
+/// the old table goes.
+pub async fn plan(session: &mut Session, names: &Names, shadow: &Shadow) -> Result<Swap> {
+    let taken = format!(
+        "SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = {} AND c.relname = {}",
+        super::sql::text(names.old.schema.bare()),
+        super::sql::text(names.old.name.bare())
+    );
+    if session.first(&taken).await?.is_some() {
+        return Err(super::catalog::refused(
+            &names.original,
+            &format!("the old table of an earlier change is still there, as {}", names.old.bare()),
+        )
+        .todo(format!("Drop it when nobody needs it any more: DROP TABLE {}.", names.old)));
+    }
+    Ok(shadow.swap.clone())
+}
+
+/// What is made on the shadow before the ALTER.
+pub struct StandIns {
+    sequences: sequences::Before,
+}
+
+impl StandIns {
+    pub async fn make(b: &mut Builder<'_>) -> Result<StandIns> {
+        others::refuse(b).await?;
+        Ok(StandIns { sequences: sequences::before(b).await? })
+    }
+
+    /// Reads back what the ALTER has made of them, and takes them off.
+    pub async fn read_back(self, b: &mut Builder<'_>, restarts: &[Ident]) -> Result<Parts> {
+        let mut parts = Parts::default();
+        sequences::after(b, self.sequences, restarts, &mut parts).await?;
+        Ok(parts)
+    }
+}

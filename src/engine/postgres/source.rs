@@ -1,0 +1,149 @@
+//! The table where it is: marks, the ends of ranges, pressure, and the way to the fence.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::connect::Address;
+use super::fence::snapshots::Since;
+use super::marks::Marker;
+use super::mirror::Rewrite;
+use super::session::{Session, is_lost, number, text_at};
+use super::swap::Swap;
+use crate::engine::Pressure;
+use crate::error::{Error, Result};
+use crate::model::{Key, KeyOrder, Token};
+
+pub struct PostgresSource {
+    pub(super) address: Address,
+    pub(super) rewrite: Rc<Rewrite>,
+    pub(super) life: u64,
+    /// The table and what hangs on it when the run began; under the fence it must still be that.
+    pub(super) fingerprint: String,
+    /// What is published, compared as a whole: without it the stream tells nothing.
+    pub(super) publication: String,
+    /// What the swap consists of, as it was planned last, shortly before the fence.
+    pub(super) swap: RefCell<Option<Swap>>,
+    /// When the cutover was first thought of, with the copy complete: snapshots from before it are waited for.
+    pub(super) since: RefCell<Option<Since>>,
+    pub(super) watch: Watch,
+    marker: Marker,
+    reader: Kept,
+    gauge: Kept,
+}
+
+/// What the throttle watches, and who is waited for.
+#[derive(Debug, Clone, Default)]
+pub struct Watch {
+    /// Names out of [`GAUGES`].
+    pub gauges: Vec<String>,
+    /// How long transactions with a snapshot older than the copy are waited for before the fence.
+    pub snapshots: Duration,
+}
+
+/// A session that is kept between uses and opened anew after it was lost.
+#[derive(Default)]
+struct Kept(RefCell<Option<Session>>);
+
+impl Kept {
+    async fn with<T>(
+        &self,
+        open: impl AsyncFnOnce() -> Result<Session>,
+        work: impl AsyncFnOnce(&mut Session) -> Result<T>,
+    ) -> Result<T> {
+        let kept = self.0.borrow_mut().take();
+        let mut session = match kept {
+            Some(session) => session,
+            None => open().await?,
+        };
+        let result = work(&mut session).await;
+        if !result.as_ref().is_err_and(is_lost) {
+            *self.0.borrow_mut() = Some(session);
+        }
+        result
+    }
+}
+
+/// What `--max-load` can be said of: the name, and the condition on pg_stat_activity that is counted. osc's own
+/// sessions count like all others.
+pub const GAUGES: [(&str, &str); 4] = [
+    ("sessions", "TRUE"),
+    ("active_sessions", "state = 'active'"),
+    ("waiting_sessions", "state = 'active' AND wait_event_type = 'Lock'"),
+    ("idle_in_transaction_sessions", "state LIKE 'idle in transaction%'"),
+];
+
+impl PostgresSource {
+    pub fn new(
+        address: Address,
+        rewrite: Rc<Rewrite>,
+        marker: Marker,
+        life: u64,
+        fingerprint: String,
+        publication: String,
+        watch: Watch,
+    ) -> Self {
+        PostgresSource {
+            address,
+            rewrite,
+            life,
+            fingerprint,
+            publication,
+            swap: RefCell::new(None),
+            since: RefCell::new(None),
+            watch,
+            marker,
+            reader: Kept::default(),
+            gauge: Kept::default(),
+        }
+    }
+
+    pub(super) fn order(&self) -> KeyOrder {
+        self.rewrite.key().order()
+    }
+
+    pub(super) async fn send_mark(&self, token: Token) -> Result<()> {
+        self.marker.mark(token).await
+    }
+
+    pub(super) async fn bound(&self, after: Option<&Key>, rows: u64) -> Result<Option<Key>> {
+        let sql = self.rewrite.bound(after, rows)?;
+        let open = async || {
+            let mut session = self.rewrite.session(&self.address).await?;
+            // Only the index is in order, and has no row too many to look at.
+            session.exec("SET enable_sort = off; SET enable_bitmapscan = off").await?;
+            Ok(session)
+        };
+        let row = self.reader.with(open, async |session| session.rows_long(&sql).await).await?.into_iter().next();
+        row.map(|row| self.rewrite.key().read_row(&row, 0)).transpose()
+    }
+
+    pub(super) async fn feel(&self) -> Result<Pressure> {
+        let mut counts = Vec::new();
+        for name in &self.watch.gauges {
+            counts.push((name.clone(), gauge(name)?));
+        }
+        let open = async || Session::open(&self.address).await;
+        let sql = format!(
+            "SELECT {LAG}{} FROM pg_stat_activity WHERE backend_type = 'client backend'",
+            counts.iter().map(|(_, c)| format!(", count(*) FILTER (WHERE {c})")).collect::<String>()
+        );
+        let row = self.gauge.with(open, async |session| session.row(&sql).await).await?;
+        let replica_lag_ms = text_at(&row, 0).map(|_| number(&row, 0)).transpose()?;
+        let load = counts.into_iter().enumerate().map(|(n, (name, _))| Ok((name, number(&row, n + 1)?)));
+        Ok(Pressure { replica_lag_ms, load: load.collect::<Result<_>>()? })
+    }
+}
+
+/// The lag of the slowest standby; none without one. Those that read a logical slot are not standbys: they confirm when
+/// it suits them.
+const LAG: &str = "(SELECT max(coalesce(extract(epoch FROM r.replay_lag) * 1000, 0))::bigint FROM pg_stat_replication r \
+    WHERE NOT EXISTS (SELECT 1 FROM pg_replication_slots s WHERE s.active_pid = r.pid AND s.slot_type = 'logical'))";
+
+fn gauge(name: &str) -> Result<&'static str> {
+    let found = GAUGES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+    found.map(|(_, condition)| *condition).ok_or_else(|| {
+        let known = GAUGES.map(|(name, _)| name).join(", ");
+        Error::usage(format!("There is no gauge named '{name}' for PostgreSQL.")).todo(format!("It is one of {known}."))
+    })
+}
