@@ -7,12 +7,14 @@ use super::engine::Engine;
 use super::plan_view;
 use super::request::AlterRequest;
 use super::runtime;
-use super::servers::{mysql_address, mysql_parse, mysql_table};
+use super::servers::{mysql_address, mysql_parse, mysql_table, postgres_address, postgres_table};
 use super::settings::Chunk;
 use crate::engine::Patience;
 use crate::engine::mysql::open::{Prepared as MySql, Request};
 use crate::engine::mysql::source::Watch;
 use crate::engine::opening::{Begun, Finish, Look, Prepared, watched};
+use crate::engine::postgres::open::{self, Prepared as Postgres};
+use crate::engine::postgres::source;
 use crate::error::{Error, Kind, Result};
 use crate::operate::control::{Control, listen};
 use crate::operate::progress::Progress;
@@ -45,7 +47,11 @@ async fn alter(request: AlterRequest) -> Result<()> {
             let look = MySql::look(mysql_request(&request, &throttle).await?).await?;
             run_of(&request, look, throttle).await
         }
-        Engine::Postgres => Err(not_yet()),
+        Engine::Postgres => {
+            let mut request = request;
+            let look = Postgres::look(postgres_request(&mut request, &throttle).await?).await?;
+            run_of(&request, look, throttle).await
+        }
     }
 }
 
@@ -185,6 +191,17 @@ async fn mysql_request(request: &AlterRequest, throttle: &Throttle) -> Result<Re
         table: mysql_table(&request.table),
         alter: request.alter.clone(),
         watch: Watch { replicas, gauges: throttle.gauges() },
+    })
+}
+
+/// The table's name is completed, for messages.
+async fn postgres_request(request: &mut AlterRequest, throttle: &Throttle) -> Result<open::Request> {
+    let address = postgres_address(&request.connection)?;
+    Ok(open::Request {
+        table: postgres_table(&address, &mut request.table).await?,
+        address,
+        alter: request.alter.clone(),
+        watch: source::Watch { gauges: throttle.gauges(), snapshots: request.cutover.wait_snapshots },
     })
 }
 

@@ -126,6 +126,15 @@ impl Rewrite {
             rows.saturating_sub(1)
         ))
     }
+
+    /// The key that lies so many rows after another one; none when there are fewer.
+    pub async fn read_bound(&self, session: &mut Session, after: Option<&Key>, rows: u64) -> Result<Option<Key>> {
+        // Only the index is in order, and has no row too many to look at.
+        let sql =
+            format!("SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off; {}", self.bound(after, rows)?);
+        let row = session.rows_long(&sql).await?.into_iter().next();
+        row.map(|row| self.key().read_row(&row, 0)).transpose()
+    }
 }
 
 /// Two rows of a table collide under one of its unique indexes, or under an exclusion constraint.

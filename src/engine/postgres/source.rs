@@ -5,12 +5,14 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::connect::Address;
-use super::fence::snapshots::Since;
+use super::fence::snapshots::{self, Since};
+use super::fence::{self, PostgresFence};
 use super::marks::Marker;
 use super::mirror::Rewrite;
 use super::session::{Session, is_lost, number, text_at};
 use super::swap::Swap;
-use crate::engine::Pressure;
+use super::{catalog, dependents, state};
+use crate::engine::{Patience, Pressure, Source, disturbed};
 use crate::error::{Error, Result};
 use crate::model::{Key, KeyOrder, Token};
 
@@ -24,9 +26,9 @@ pub struct PostgresSource {
     pub(super) publication: String,
     /// What the swap consists of, as it was planned last, shortly before the fence.
     pub(super) swap: RefCell<Option<Swap>>,
-    /// When the cutover was first thought of, with the copy complete: snapshots from before it are waited for.
+    /// When the cutover was first thought of: older snapshots would miss the copy.
     pub(super) since: RefCell<Option<Since>>,
-    pub(super) watch: Watch,
+    watch: Watch,
     marker: Marker,
     reader: Kept,
     gauge: Kept,
@@ -98,27 +100,34 @@ impl PostgresSource {
         }
     }
 
-    pub(super) fn order(&self) -> KeyOrder {
-        self.rewrite.key().order()
-    }
-
-    pub(super) async fn send_mark(&self, token: Token) -> Result<()> {
-        self.marker.mark(token).await
-    }
-
-    pub(super) async fn bound(&self, after: Option<&Key>, rows: u64) -> Result<Option<Key>> {
-        let sql = self.rewrite.bound(after, rows)?;
-        let open = async || {
-            let mut session = self.rewrite.session(&self.address).await?;
-            // Only the index is in order, and has no row too many to look at.
-            session.exec("SET enable_sort = off; SET enable_bitmapscan = off").await?;
-            Ok(session)
+    /// Everything of the swap that needs no lock.
+    async fn prepare(&self, session: &mut Session) -> Result<()> {
+        let names = &self.rewrite.names;
+        let now = catalog::fingerprint(session, &names.original).await?;
+        if now != self.fingerprint {
+            return Err(disturbed(format!(
+                "{} was altered while the run was on, or something that hangs on it ({}).",
+                names.original.bare(),
+                catalog::changed(&self.fingerprint, &now)
+            ))
+            .todo("Remove the run with `osc cleanup` and begin anew."));
+        }
+        let known = self.since.borrow().clone();
+        let since = match known {
+            Some(since) => since,
+            None => Since::now(session).await?,
         };
-        let row = self.reader.with(open, async |session| session.rows_long(&sql).await).await?.into_iter().next();
-        row.map(|row| self.rewrite.key().read_row(&row, 0)).transpose()
+        *self.since.borrow_mut() = Some(since.clone());
+        // So that the first statements on the new table have good plans.
+        session.exec_long(&format!("ANALYZE {}", names.shadow)).await?;
+        let swap = dependents::plan(session, names, &self.rewrite.shadow).await?;
+        // Whoever tidies up after the swap may be another process.
+        state::put_after(session, &names.state, self.life, &swap.after).await?;
+        *self.swap.borrow_mut() = Some(swap);
+        snapshots::wait(session, &since, self.watch.snapshots).await
     }
 
-    pub(super) async fn feel(&self) -> Result<Pressure> {
+    async fn feel(&self) -> Result<Pressure> {
         let mut counts = Vec::new();
         for name in &self.watch.gauges {
             counts.push((name.clone(), gauge(name)?));
@@ -146,4 +155,34 @@ fn gauge(name: &str) -> Result<&'static str> {
         let known = GAUGES.map(|(name, _)| name).join(", ");
         Error::usage(format!("There is no gauge named '{name}' for PostgreSQL.")).todo(format!("It is one of {known}."))
     })
+}
+
+impl Source for PostgresSource {
+    type Fence = PostgresFence;
+
+    fn key_order(&self) -> KeyOrder {
+        self.rewrite.key().order()
+    }
+
+    async fn mark(&self, token: Token) -> Result<()> {
+        self.marker.mark(token).await
+    }
+
+    async fn next_range(&self, after: Option<&Key>, rows: u64) -> Result<Option<Key>> {
+        let open = async || self.rewrite.session(&self.address).await;
+        self.reader.with(open, async |session| self.rewrite.read_bound(session, after, rows).await).await
+    }
+
+    async fn pressure(&self) -> Result<Pressure> {
+        self.feel().await
+    }
+
+    async fn before_fence(&self) -> Result<()> {
+        let open = async || self.rewrite.session(&self.address).await;
+        self.reader.with(open, async |session| self.prepare(session).await).await
+    }
+
+    async fn fence(&self, patience: Patience) -> Result<PostgresFence> {
+        fence::lock(self, patience).await
+    }
 }

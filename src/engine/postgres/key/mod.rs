@@ -41,7 +41,10 @@ impl KeyShape {
              SELECT a.attname, format_type(a.atttypid, -1), format_type(base.oid, -1), \
                     coalesce(CASE WHEN c.collname = 'default' THEN \
                       (SELECT CASE WHEN d.datlocprovider = 'c' THEN d.datcollate ELSE '' END FROM pg_database d \
-                       WHERE d.datname = current_database()) ELSE c.collname END, '') \
+                       WHERE d.datname = current_database()) ELSE c.collname END, ''), \
+                    EXISTS (SELECT 1 FROM pg_type b LEFT JOIN pg_type e ON e.oid = b.typelem AND b.typcategory = 'A' \
+                      WHERE b.oid = base.oid AND coalesce(e.typtype, b.typtype) = 'b' \
+                        AND coalesce(e.typnamespace, b.typnamespace) <> 'pg_catalog'::regnamespace) \
              FROM pg_attribute a JOIN base ON base.attnum = a.attnum AND base.below = 0 \
              LEFT JOIN pg_collation c ON c.oid = a.attcollation WHERE a.attrelid = {}",
             table.regclass(),
@@ -54,6 +57,9 @@ impl KeyShape {
                 Error::definite(format!("The table {} has no column '{}'.", table.bare(), name.bare()))
             })?;
             let (kind, base, collation) = (text_at(row, 1), text_at(row, 2), text_at(row, 3));
+            if row.get(4) == Some("t") {
+                return Err(foreign_type(table, name, base.as_deref().unwrap_or_default()));
+            }
             let form = match (base.as_deref().unwrap_or_default(), collation.as_deref().unwrap_or_default()) {
                 ("smallint" | "integer" | "bigint", _) => Form::Integer,
                 ("uuid", _) => Form::Uuid,
@@ -136,4 +142,15 @@ impl KeyShape {
         };
         self.columns.iter().map(one).collect::<Vec<_>>().join(", ")
     }
+}
+
+/// A type that an extension brings has operators of its own, in the extension's schema. Under the pinned search_path the
+/// plain ones would be found instead, of a type beneath it: citext would compare as text, and its index wouldn't.
+fn foreign_type(table: &Table, column: &Ident, kind: &str) -> Error {
+    Error::refused(format!(
+        "The key of {} has the column {column} of type {kind}, whose operators are not the server's own; that is not supported yet.",
+        table.bare()
+    ))
+    .table("The table is untouched.")
+    .todo("ALTER TABLE … REPLICA IDENTITY USING INDEX another unique index, if there is one.")
 }

@@ -10,7 +10,7 @@
 
 use super::KeyShape;
 use crate::engine::postgres::sql::{Ident, list};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::{Key, KeyOrder, Range, Rows};
 
 /// The condition for a set of rows. `columns` are the key's, as the statement names them.
@@ -23,7 +23,7 @@ pub fn rows(shape: &KeyShape, columns: &[Ident], rows: Rows<'_>) -> Result<Strin
 
 fn range(shape: &KeyShape, columns: &[Ident], range: &Range) -> Result<String> {
     let ours = row(columns);
-    let one = |key: &Key, sign: &str| Ok::<_, crate::error::Error>(format!("{ours} {sign} {}", row(&shape.literals(key)?)));
+    let one = |key: &Key, sign: &str| Ok::<_, Error>(format!("{ours} {sign} {}", row(&shape.literals(key)?)));
     Ok(match (&range.after, &range.upto) {
         (None, None) => "TRUE".into(),
         (Some(after), None) => one(after, ">")?,
