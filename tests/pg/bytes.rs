@@ -39,7 +39,10 @@ async fn updates_of_wide_rows_cost_as_much_as_their_keys(kind: Kind) {
     let bytes = proxy.received() - before;
     running.go();
     let report = blocking(move || running.wait()).await.exited(0);
-    println!("{kind:?}: {bytes} bytes for 200000 updates of rows of 3 kB, {} keys synced", report.event("summary")["keys_synced"]);
+    println!(
+        "{kind:?}: {bytes} bytes for 200000 updates of rows of 3 kB, {} keys synced",
+        report.event("summary")["keys_synced"]
+    );
     assert!(bytes < MOST, "{bytes} bytes came");
     let wrong = "SELECT count(*) FROM wide WHERE v <> 50 OR filler <> repeat(md5((id + 50)::text), 94)";
     assert_eq!(db.one::<u64>(wrong).await, 0);

@@ -50,7 +50,12 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let port = listener.local_addr().expect("it has an address").port();
         let mode = Mutex::new(Mode::Pass);
-        let state = Arc::new(State { mode, connections: AtomicU32::new(0), received: AtomicU64::new(0), to: Mutex::new(server) });
+        let state = Arc::new(State {
+            mode,
+            connections: AtomicU32::new(0),
+            received: AtomicU64::new(0),
+            to: Mutex::new(server),
+        });
         let task = tokio::spawn(accept(listener, state.clone()));
         Proxy { port, state, task }
     }

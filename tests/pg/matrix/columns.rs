@@ -79,7 +79,13 @@ const CHANGES: &[Case] = &[
     Case {
         name: "c_narrowed",
         columns: "id integer PRIMARY KEY, a bigint, b text, c integer, d numeric",
-        values: &[ID, "a = 32767 | -32768 | #", "b = 'abcdefghij' | NULL | 'k#'", "c = 1 | 0 | #", "d = 99.5 | -0.4 | # % 90"],
+        values: &[
+            ID,
+            "a = 32767 | -32768 | #",
+            "b = 'abcdefghij' | NULL | 'k#'",
+            "c = 1 | 0 | #",
+            "d = 99.5 | -0.4 | # % 90",
+        ],
         alter: "ALTER a TYPE smallint, ALTER b TYPE varchar(5) USING left(b, 5), ALTER c TYPE boolean USING c <> 0, \
                 ALTER d TYPE numeric(3, 0)",
         ..CASE
@@ -153,7 +159,10 @@ const TYPES: &[Case] = &[
     },
     Case {
         name: "c_rich",
-        types: &["CREATE TYPE public.c_pair AS (a integer, b text)", "CREATE DOMAIN public.c_code AS text CHECK (VALUE <> 'x')"],
+        types: &[
+            "CREATE TYPE public.c_pair AS (a integer, b text)",
+            "CREATE DOMAIN public.c_code AS text CHECK (VALUE <> 'x')",
+        ],
         columns: "id integer PRIMARY KEY, a integer[], b int4range, c json, d jsonb, e bit(5), f interval, g money, h xml, i tsvector, \
                   j public.c_pair, k public.c_code, l point, m numrange[], n int4multirange, o bytea",
         values: &[

@@ -49,14 +49,18 @@ const NUMBERS: &[Case] = &[
     Case {
         name: "k_numeric_scaled",
         columns: "k numeric(20, 6) PRIMARY KEY",
-        values: &["k = 0 | -0.000001 | 0.000001 | -99999999999999.999999 | 99999999999999.999999 | 'NaN' | #.5 | -#.05"],
+        values: &[
+            "k = 0 | -0.000001 | 0.000001 | -99999999999999.999999 | 99999999999999.999999 | 'NaN' | #.5 | -#.05",
+        ],
         ..CASE
     },
     // 0 and -0 are one key and two values.
     Case {
         name: "k_float8",
         columns: "k float8 PRIMARY KEY",
-        values: &["k = 0 | '-0' | 'NaN' | 'Infinity' | '-Infinity' | 1e300 | 5e-324 | 0.30000000000000004 | # / 7.0 | #"],
+        values: &[
+            "k = 0 | '-0' | 'NaN' | 'Infinity' | '-Infinity' | 1e300 | 5e-324 | 0.30000000000000004 | # / 7.0 | #",
+        ],
         ..CASE
     },
     Case {
@@ -71,18 +75,8 @@ const NUMBERS: &[Case] = &[
         values: &["k = 0::money | '-92233720368547758.08' | '92233720368547758.07' | '-0.01' | #::money"],
         ..CASE
     },
-    Case {
-        name: "k_oid",
-        columns: "k oid PRIMARY KEY",
-        values: &["k = 0 | 4294967295 | 2147483648 | #"],
-        ..CASE
-    },
-    Case {
-        name: "k_boolean",
-        columns: "k boolean PRIMARY KEY",
-        values: &["k = true | false"],
-        ..CASE
-    },
+    Case { name: "k_oid", columns: "k oid PRIMARY KEY", values: &["k = 0 | 4294967295 | 2147483648 | #"], ..CASE },
+    Case { name: "k_boolean", columns: "k boolean PRIMARY KEY", values: &["k = true | false"], ..CASE },
     Case {
         name: "k_bit",
         columns: "k bit(10) PRIMARY KEY",
@@ -140,24 +134,14 @@ const TEXTS: &[Case] = &[
         ..CASE
     },
     // Blanks at the end do not count, and are there.
-    Case {
-        name: "k_char",
-        columns: "k char(8) PRIMARY KEY",
-        values: &["k = '' | 'a' | ' a' | 'é' | 'k#'"],
-        ..CASE
-    },
+    Case { name: "k_char", columns: "k char(8) PRIMARY KEY", values: &["k = '' | 'a' | ' a' | 'é' | 'k#'"], ..CASE },
     Case {
         name: "k_char_internal",
         columns: "k \"char\" PRIMARY KEY",
         values: &["k = 'a' | 'b' | '' | chr(33 + # % 90)::\"char\""],
         ..CASE
     },
-    Case {
-        name: "k_name",
-        columns: "k name PRIMARY KEY",
-        values: &["k = '' | 'a' | 'A b' | 'k#'"],
-        ..CASE
-    },
+    Case { name: "k_name", columns: "k name PRIMARY KEY", values: &["k = '' | 'a' | 'A b' | 'k#'"], ..CASE },
     Case {
         name: "k_bytea",
         columns: "k bytea PRIMARY KEY",
@@ -178,25 +162,23 @@ const TIMES: &[Case] = &[
     Case {
         name: "k_date",
         columns: "k date PRIMARY KEY",
-        values: &["k = 'infinity' | '-infinity' | '4713-01-01 BC' | '5874897-12-31' | '2024-02-29' | date '2000-01-01' + #"],
+        values: &[
+            "k = 'infinity' | '-infinity' | '4713-01-01 BC' | '5874897-12-31' | '2024-02-29' | date '2000-01-01' + #",
+        ],
         ..CASE
     },
     Case {
         name: "k_timestamp",
         columns: "k timestamp PRIMARY KEY",
-        values: &[
-            "k = 'infinity' | '-infinity' | '0044-03-15 12:00:00.000001 BC' | '2024-02-29 10:11:12.123456' | \
-             timestamp '2000-01-01' + # * interval '61 minutes'",
-        ],
+        values: &["k = 'infinity' | '-infinity' | '0044-03-15 12:00:00.000001 BC' | '2024-02-29 10:11:12.123456' | \
+             timestamp '2000-01-01' + # * interval '61 minutes'"],
         ..CASE
     },
     Case {
         name: "k_timestamptz",
         columns: "k timestamptz PRIMARY KEY",
-        values: &[
-            "k = 'infinity' | '-infinity' | '0044-03-15 12:00:00+00 BC' | '2024-02-29 10:11:12.123456+00' | \
-             timestamptz '2000-01-01 00:00:00+00' + # * interval '61 minutes'",
-        ],
+        values: &["k = 'infinity' | '-infinity' | '0044-03-15 12:00:00+00 BC' | '2024-02-29 10:11:12.123456+00' | \
+             timestamptz '2000-01-01 00:00:00+00' + # * interval '61 minutes'"],
         ..CASE
     },
     Case {
@@ -208,14 +190,18 @@ const TIMES: &[Case] = &[
     Case {
         name: "k_timetz",
         columns: "k timetz PRIMARY KEY",
-        values: &["k = '00:00+00' | '24:00-15:59' | '12:00+05:30' | '06:30+00' | timetz '00:00+02' + # * interval '1 minute'"],
+        values: &[
+            "k = '00:00+00' | '24:00-15:59' | '12:00+05:30' | '06:30+00' | timetz '00:00+02' + # * interval '1 minute'",
+        ],
         ..CASE
     },
     // '1 month' and '30 days' are one key and two values.
     Case {
         name: "k_interval",
         columns: "k interval PRIMARY KEY",
-        values: &["k = '0' | '1 month' | '30 days' | '720 hours' | '-1 year 2 days -03:04:05.6' | # * interval '1 minute'"],
+        values: &[
+            "k = '0' | '1 month' | '30 days' | '720 hours' | '-1 year 2 days -03:04:05.6' | # * interval '1 minute'",
+        ],
         ..CASE
     },
 ];

@@ -1,6 +1,7 @@
 //! Damage while the traffic runs, and trouble that is no damage.
 
 use super::stage::{Stage, damaged, wait};
+use crate::config::Mix;
 use crate::error::Error;
 use crate::server::{Dialect, Session};
 
@@ -62,6 +63,38 @@ pub(crate) async fn swap(stage: &mut Stage) -> Result<(), Error> {
     stage.sql(&stage.words.keys_from(&spare, 100_000)).await?;
     wait(700).await;
     traffic.stamp("cutover");
+    locked_swap(stage).await?;
+    traffic.stamp("swapped");
+    wait(700).await;
+    let ledger = traffic.stop().await;
+    let kept = ledger.verify_old(&stage.url, &old, "swapped").await?;
+    let verdict = ledger.verify(&stage.url, &table).await?.with_old(kept);
+    stage.expect(verdict.is_clean(), "a swap with all changes: clean, and so is the kept table", &verdict)?;
+    let stall = ledger.stamped_at("cutover").zip(ledger.stamped_at("swapped"));
+    let stall = stall.map(|(from, to)| ledger.window("stall", from, to).from_schedule.max_ms).unwrap_or_default();
+    stage.expect(stall > 200.0, "the 200 ms that the swap held the lock show in the latencies", &verdict)
+}
+
+/// The same under transactions whose snapshot is older than the new table's rows: they find none.
+pub(crate) async fn swap_under_snapshots(stage: &mut Stage) -> Result<(), Error> {
+    if !stage.words.0.reads_snapshots() {
+        return Ok(());
+    }
+    let (table, spare) = (stage.table.clone(), stage.spare.clone());
+    let traffic = stage.traffic_of(5_000, false, Mix { read_snapshot: 200, ..Mix::default() }).await?;
+    stage.sql(&stage.words.like(&spare, &table)).await?;
+    stage.sql(&stage.words.keys_from(&spare, 100_000)).await?;
+    wait(500).await;
+    locked_swap(stage).await?;
+    wait(300).await;
+    let verdict = traffic.stop().await.verify(&stage.url, &table).await?;
+    let noticed = verdict.misread.count > 0 && damaged(&verdict) == 0 && !verdict.is_lossless();
+    stage.expect(noticed, "a swap under older snapshots: no row is damaged, and reads notice", &verdict)
+}
+
+/// Puts the copy of all rows, made under the lock, in the table's place.
+async fn locked_swap(stage: &mut Stage) -> Result<(), Error> {
+    let (table, old, spare) = (stage.table.clone(), stage.old.clone(), stage.spare.clone());
     stage.sql(&stage.words.lock([&table, &spare])).await?;
     stage.sql(&format!("INSERT INTO {spare} SELECT * FROM {table}")).await?;
     let rename = stage.words.rename(&[(&table, &old), (&spare, &table)]);
@@ -77,15 +110,7 @@ pub(crate) async fn swap(stage: &mut Stage) -> Result<(), Error> {
         stage.sql(stage.words.unlock()).await?;
         rename.await.map_err(|e| Error::Usage(e.to_string()))??;
     }
-    traffic.stamp("swapped");
-    wait(700).await;
-    let ledger = traffic.stop().await;
-    let kept = ledger.verify_old(&stage.url, &old, "swapped").await?;
-    let verdict = ledger.verify(&stage.url, &table).await?.with_old(kept);
-    stage.expect(verdict.is_clean(), "a swap with all changes: clean, and so is the kept table", &verdict)?;
-    let stall = ledger.stamped_at("cutover").zip(ledger.stamped_at("swapped"));
-    let stall = stall.map(|(from, to)| ledger.window("stall", from, to).from_schedule.max_ms).unwrap_or_default();
-    stage.expect(stall > 200.0, "the 200 ms that the swap held the lock show in the latencies", &verdict)
+    Ok(())
 }
 
 /// The wrong cutover: copy, and swap without the changes made since.

@@ -40,5 +40,6 @@ async fn play(stage: &mut Stage) -> Result<(), Error> {
     live::table_goes_away(stage).await?;
     live::connections_die(stage).await?;
     live::swap(stage).await?;
+    live::swap_under_snapshots(stage).await?;
     live::swap_without_draining(stage).await
 }

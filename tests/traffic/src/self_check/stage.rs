@@ -54,6 +54,11 @@ impl Stage {
 
     /// A fresh table with a unique e-mail address, and traffic on it.
     pub async fn traffic(&mut self, rows: u64, xa: bool) -> Result<Handle, Error> {
+        // The swaps here are plain ones, under which a snapshot that is older finds another table.
+        self.traffic_of(rows, xa, Mix { read_snapshot: 0, ..Mix::default() }).await
+    }
+
+    pub async fn traffic_of(&mut self, rows: u64, xa: bool, mix: Mix) -> Result<Handle, Error> {
         self.sweep().await?;
         let options = FillOptions { table: self.table.clone(), rows, replace: true, unique_email: true };
         fill(&self.url, &options).await?;
@@ -61,7 +66,7 @@ impl Stage {
             table: self.table.clone(),
             writers: 8,
             rate_per_s: 500.0,
-            mix: Mix::default(),
+            mix,
             xa,
             xa_hold: Duration::from_millis(100),
             ..Config::new(&self.url)
