@@ -15,9 +15,10 @@ use crate::error::{Error, Result};
 pub const VARIABLE: &str = "OSC_FAILPOINT";
 
 /// Every place, in the order in which a run comes by.
-pub const NAMES: [&str; 15] = [
+pub const NAMES: [&str; 16] = [
     "shadow-built",
     "run-stored",
+    "slot-made",
     "chunk-synced",
     "keys-synced",
     "comparing",

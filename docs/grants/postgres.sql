@@ -17,4 +17,5 @@ GRANT app TO osc;
 
 -- On the database:
 --   CREATE               the publication, and the schema in which osc keeps its own tables
-GRANT CREATE ON DATABASE shop TO osc;
+--   TEMPORARY            scratch tables, where unique values move between rows; everybody has it unless it was revoked
+GRANT CREATE, TEMPORARY ON DATABASE shop TO osc;

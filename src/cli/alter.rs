@@ -55,12 +55,6 @@ async fn alter(request: AlterRequest) -> Result<()> {
     }
 }
 
-/// What PostgreSQL's URLs are answered as long as its engine is not complete.
-pub fn not_yet() -> Error {
-    Error::refused("The URL names a PostgreSQL server, which osc can't change yet.")
-        .todo("Use a mysql:// or mariadb:// URL; PostgreSQL will follow.")
-}
-
 /// The run, whatever the engine.
 async fn run_of<P: Prepared>(request: &AlterRequest, look: Look<P>, mut throttle: Throttle) -> Result<()> {
     let prepared = match look {

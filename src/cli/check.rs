@@ -1,14 +1,15 @@
 //! `osc check`: the preflight on its own.
 
-use super::alter::not_yet;
 use super::engine::Engine;
 use super::plan_view;
 use super::request::CheckRequest;
 use super::runtime;
-use super::servers::{mysql_address, mysql_table};
+use super::servers::{mysql_address, mysql_table, postgres_address, postgres_table};
 use crate::engine::mysql::open::{Prepared as MySql, Request};
 use crate::engine::mysql::source::Watch;
 use crate::engine::opening::{Finish, Look, Prepared};
+use crate::engine::postgres::open as postgres;
+use crate::engine::postgres::source;
 use crate::error::{Error, Result};
 
 pub fn run(request: CheckRequest) -> Result<()> {
@@ -26,7 +27,17 @@ async fn check(request: CheckRequest) -> Result<()> {
             });
             tell(&request, look.await?)
         }
-        Engine::Postgres => Err(not_yet()),
+        Engine::Postgres => {
+            let mut request = request;
+            let address = postgres_address(&request.connection)?;
+            let look = postgres::Prepared::look(postgres::Request {
+                table: postgres_table(&address, &mut request.table).await?,
+                address,
+                alter: request.alter.clone(),
+                watch: source::Watch::default(),
+            });
+            tell(&request, look.await?)
+        }
     }
 }
 

@@ -2,15 +2,16 @@
 
 use serde::Serialize;
 
-use super::alter::not_yet;
 use super::ask::confirm;
 use super::engine::Engine;
 use super::request::CleanupRequest;
 use super::runtime;
-use super::servers::mysql_address;
+use super::servers::{mysql_address, postgres_address};
 use crate::engine::mysql::cleanup as mysql;
 use crate::engine::mysql::session::Session as MySqlSession;
 use crate::engine::mysql::sql::Ident;
+use crate::engine::postgres::cleanup as postgres;
+use crate::engine::postgres::session::Session as PostgresSession;
 use crate::error::Result;
 use crate::operate::output::{Output, event, say};
 
@@ -29,6 +30,28 @@ trait Left {
 impl Left for mysql::Leftover {
     fn name(&self) -> String {
         self.table.bare()
+    }
+
+    fn statement(&self) -> &str {
+        &self.statement
+    }
+
+    fn is_live(&self) -> bool {
+        self.live
+    }
+
+    fn is_ours(&self) -> bool {
+        self.ours
+    }
+
+    fn is_old(&self) -> bool {
+        self.is_old
+    }
+}
+
+impl Left for postgres::Leftover {
+    fn name(&self) -> String {
+        postgres::Leftover::name(self)
     }
 
     fn statement(&self) -> &str {
@@ -68,7 +91,21 @@ async fn cleanup(request: CleanupRequest) -> Result<()> {
             let found = mysql::find(&mut session, &Ident::new(&request.database), table).await?;
             cleanup_of(&request, &found, async |left| mysql::remove(&mut session, left).await).await
         }
-        Engine::Postgres => Err(not_yet()),
+        Engine::Postgres => {
+            let mut session = PostgresSession::open(&postgres_address(&request.connection)?).await?;
+            let mut found = postgres::find(&mut session, &request.database, None).await?;
+            // By name, because the table itself may be gone.
+            if let Some(name) = &request.table {
+                found.retain(|left| {
+                    left.original.as_ref().is_some_and(|table| {
+                        let schema = name.space.as_ref().is_none_or(|space| space == table.schema.bare());
+                        schema && table.name.bare() == name.table
+                    })
+                });
+            }
+            let database = &request.database;
+            cleanup_of(&request, &found, async |left| postgres::remove(&mut session, database, left).await).await
+        }
     }
 }
 

@@ -47,6 +47,8 @@ pub struct Pressure {
     pub replica_lag_ms: Option<u64>,
     /// The server's own gauges by name, as asked for (`Threads_running`).
     pub load: Vec<(String, f64)>,
+    /// Why the copy has to hold whatever the limits are, as a verdict says it: `replication slot: …`.
+    pub hold: Option<String>,
 }
 
 /// How long the cutover may make the application wait.

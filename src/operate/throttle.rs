@@ -8,6 +8,7 @@
 //!   `--critical-load-interval-millis`, always on);
 //! - the throttle flag file, a gauge at or above its `--max-load` limit, or a replica's lag above the
 //!   limit hold it;
+//! - so does the engine itself, where going on would end the run;
 //! - what should be watched but has not been seen for [`STALE`] holds it: a server that is too busy
 //!   to answer is exactly the one to spare.
 
@@ -72,6 +73,8 @@ pub struct Seen<'a> {
     pub load: Option<Known<&'a [(String, f64)]>>,
     /// How many readings in a row, up to the last, met the critical load.
     pub critical_streak: u32,
+    /// What the engine itself holds for.
+    pub hold: Option<&'a str>,
 }
 
 /// What is to be done. The order of the checks is the order of their weight.
@@ -91,6 +94,9 @@ pub fn judge(settings: &Settings, seen: &Seen<'_>) -> Verdict {
     if seen.throttle_flag {
         let file = shown(&settings.throttle_flag_file);
         return Verdict::Hold(format!("throttle flag file: {file} exists"));
+    }
+    if let Some(why) = seen.hold {
+        return Verdict::Hold(why.to_owned());
     }
     for limit in settings.max_load.iter().chain(&settings.critical_load) {
         let Some(_) = load.and_then(|load| gauge(&limit.name, load)) else {
@@ -141,6 +147,7 @@ struct Readings {
     lag_ms: Option<(u64, Instant)>,
     load: Option<(Vec<(String, f64)>, Instant)>,
     critical_streak: u32,
+    hold: Option<String>,
 }
 
 impl Throttle {
@@ -179,6 +186,7 @@ impl Throttle {
         let critical = self.settings.critical_load.iter().any(|limit| meets(limit, &pressure.load).is_some());
         readings.critical_streak = if critical { readings.critical_streak.saturating_add(1) } else { 0 };
         readings.load = Some((pressure.load, now));
+        readings.hold = pressure.hold;
     }
 
     pub fn verdict(&self) -> Verdict {
@@ -193,6 +201,7 @@ impl Throttle {
                 lag_ms: readings.lag_ms.map(|(value, at)| Known { value, age: age(at) }),
                 load: readings.load.as_ref().map(|(value, at)| Known { value: value.as_slice(), age: age(*at) }),
                 critical_streak: readings.critical_streak,
+                hold: readings.hold.as_deref(),
             },
         )
     }
@@ -207,7 +216,7 @@ mod tests {
     }
 
     fn running(value: f64) -> Pressure {
-        Pressure { replica_lag_ms: None, load: vec![("Threads_running".into(), value)] }
+        Pressure { load: vec![("Threads_running".into(), value)], ..Pressure::default() }
     }
 
     fn kind(verdict: Verdict) -> String {
@@ -287,9 +296,19 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn the_engine_itself_holds_until_it_says_otherwise() {
+        let mut throttle = Throttle::new(Settings::default());
+        throttle.observe(Pressure { hold: Some("replication slot: nearly lost".into()), ..Pressure::default() });
+        tokio::time::advance(STALE * 2).await;
+        assert_eq!(throttle.verdict(), Verdict::Hold("replication slot: nearly lost".into()));
+        throttle.observe(Pressure::default());
+        assert_eq!(throttle.verdict(), Verdict::Go);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_reading_without_lag_leaves_the_last_one_to_grow_stale() {
         let mut throttle = Throttle::new(Settings { max_lag: Some(Duration::from_secs(1)), ..Settings::default() });
-        throttle.observe(Pressure { replica_lag_ms: Some(10), load: vec![] });
+        throttle.observe(Pressure { replica_lag_ms: Some(10), ..Pressure::default() });
         tokio::time::advance(Duration::from_secs(4)).await;
         throttle.observe(Pressure::default());
         assert_eq!(throttle.verdict(), Verdict::Go);

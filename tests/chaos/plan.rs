@@ -77,7 +77,8 @@ pub const LOCKED: [&str; 7] =
 /// The failpoints that a run on this kind of server comes by.
 pub fn places(kind: Kind) -> Vec<&'static str> {
     let only_mariadb = ["rename-queued", "sentry-dropped"];
-    osc::failpoint::NAMES.into_iter().filter(|name| kind.is_mariadb() || !only_mariadb.contains(name)).collect()
+    let names = osc::failpoint::NAMES.into_iter().filter(|name| *name != "slot-made");
+    names.filter(|name| kind.is_mariadb() || !only_mariadb.contains(name)).collect()
 }
 
 /// Each kind of blow in its turn; of five rounds three begin with a failpoint.

@@ -11,5 +11,7 @@ mod matrix;
 #[path = "../support/proxy.rs"]
 mod network;
 mod pgbench;
+mod resume;
 mod smoke;
+mod sync;
 mod traffic;

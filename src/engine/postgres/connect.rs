@@ -8,12 +8,14 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::net::{TcpStream, UnixStream};
 use tokio_postgres::{Client, Config, Connection, NoTls};
 use url::Url;
 
+use super::heard::Heard;
 use super::session::{PINNED, sort};
 use super::tls::{self, SslMode};
 use crate::error::{Error, Kind, Result};
@@ -208,9 +210,11 @@ impl Address {
         tls::negotiate(tcp, self.ssl, &files, &self.host, &self.describe()).await
     }
 
-    /// Opens an ordinary session, its settings pinned from the first moment.
-    pub async fn connect(&self) -> Result<(Client, Connection<Boxed, tokio_postgres::tls::NoTlsStream>)> {
-        let stream = self.dial().await?;
+    /// Opens an ordinary session, its settings pinned from the first moment. The number is the server's process, as the
+    /// connection was told of it.
+    pub async fn connect(&self) -> Result<(Client, Connection<Boxed, tokio_postgres::tls::NoTlsStream>, i32)> {
+        let (stream, pid) = Heard::new(self.dial().await?);
+        let stream: Boxed = Box::new(stream);
         let mut config = Config::new();
         config.user(&self.user).dbname(&self.database).application_name("osc").options(options(PINNED));
         if let Some(password) = &self.password {
@@ -218,7 +222,7 @@ impl Address {
         }
         match tokio::time::timeout(self.connect_timeout, config.connect_raw(stream, NoTls)).await {
             Err(_) => Err(self.slow()),
-            Ok(Ok(pair)) => Ok(pair),
+            Ok(Ok((client, connection))) => Ok((client, connection, pid.load(Ordering::Relaxed))),
             Ok(Err(error)) => Err(self.explain(sort(error))),
         }
     }
@@ -236,6 +240,9 @@ impl Address {
         let at = self.describe();
         let kind = error.kind();
         let error = error.context(&format!("Can't connect to {at}"));
+        if error.what().contains("unsupported startup parameter") {
+            return pooler(at).caused_by(error);
+        }
         match kind {
             Kind::Refused => error.todo(format!(
                 "Check the password of '{}', the database '{}', and what pg_hba.conf lets in.",
@@ -244,6 +251,15 @@ impl Address {
             _ => error,
         }
     }
+}
+
+/// Nothing of osc's would be true behind one: settings, locks and transactions belong to sessions.
+pub fn pooler(at: impl fmt::Display) -> Error {
+    Error::refused(format!(
+        "What answers at {at} is a connection pooler (or another proxy that lends sessions), not the server."
+    ))
+    .table("Nothing was changed.")
+    .todo("Name the server itself in the URL, with its own port.")
 }
 
 /// Settings as the server's command line writes them, for the startup message. Only there do they win

@@ -1,4 +1,4 @@
-//! PostgreSQL 15 and later. Not reachable by users yet: the feed stands, the mirror and the fence don't.
+//! PostgreSQL 15 and later.
 
 pub mod alter;
 pub mod barrier;
@@ -13,6 +13,7 @@ pub mod dependents;
 pub mod feed;
 pub mod fence;
 pub mod finished;
+pub mod heard;
 pub mod identity;
 pub mod key;
 pub mod lanes;

@@ -161,7 +161,7 @@ impl opening::Prepared for Prepared {
         statements.push("COMMIT".to_owned());
         statements.extend(swap.after.iter().cloned());
         statements.push(format!("SELECT pg_drop_replication_slot({})", text(&names.slot)));
-        statements.push(format!("DROP SCHEMA {}, {} CASCADE", names.shadow.schema, names.state.schema));
+        statements.push(format!("DROP SCHEMA {}, {}", names.shadow.schema, names.state.schema));
         let key = self.shadow.key.columns.iter().map(|c| c.name.bare());
         let mut facts = vec![
             ("server".to_owned(), format!("PostgreSQL {}", self.session.version)),
@@ -387,15 +387,16 @@ async fn drop_old_table(session: &mut Session, names: &Names) -> Result<()> {
             of.push(table);
         }
     }
-    session.exec("BEGIN").await?;
-    for (_, what, of) in &views {
-        if !of.is_empty() {
-            session.exec_long(&format!("DROP {what} {}", list(of))).await?;
+    let drops = async |session: &mut Session| {
+        for (_, what, of) in &views {
+            if !of.is_empty() {
+                session.exec_long(&format!("DROP {what} {}", list(of))).await?;
+            }
         }
-    }
-    session.exec_long(&format!("DROP TABLE IF EXISTS {}", names.old)).await?;
-    session.exec(&format!("DROP SCHEMA IF EXISTS {}", names.old.schema)).await?;
-    session.exec("COMMIT").await.map(drop)
+        session.exec_long(&format!("DROP TABLE IF EXISTS {}", names.old)).await?;
+        session.exec(&format!("DROP SCHEMA IF EXISTS {}", names.old.schema)).await.map(drop)
+    };
+    session.transaction(drops).await
 }
 
 impl opening::Finish for Finish {

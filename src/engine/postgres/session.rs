@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{CancelToken, Client, NoTls, SimpleQueryMessage, SimpleQueryRow};
 
-use super::connect::Address;
+use super::connect::{self, Address};
 use crate::error::{Error, Kind, Result};
 
 /// The oldest server that osc works with.
@@ -78,7 +78,7 @@ impl Drop for Session {
 impl Session {
     /// Connects and sets the session up.
     pub async fn open(address: &Address) -> Result<Session> {
-        let (client, connection) = address.connect().await?;
+        let (client, connection, told) = address.connect().await?;
         let driver = tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a session ended");
@@ -93,6 +93,9 @@ impl Session {
             .await?;
         session.version = number::<u32>(&facts, 0)? / 10000;
         session.pid = number(&facts, 1)?;
+        if told != session.pid {
+            return Err(connect::pooler(address.describe()));
+        }
         if session.version < OLDEST {
             return Err(Error::refused(format!(
                 "The server is PostgreSQL {}; osc works with {OLDEST} and later.",
@@ -159,6 +162,21 @@ impl Session {
             Some(statement) if code(&error).is_some() => error.context(&format!("At the statement {statement}")),
             _ => error,
         })
+    }
+
+    /// Runs `work` as one transaction; when it fails the session is none the worse.
+    pub async fn transaction<T>(&mut self, work: impl AsyncFnOnce(&mut Session) -> Result<T>) -> Result<T> {
+        self.exec("BEGIN").await?;
+        let done = async {
+            let value = work(self).await?;
+            self.exec("COMMIT").await?;
+            Ok(value)
+        };
+        let done = done.await;
+        if done.as_ref().is_err_and(|error| !is_lost(error)) {
+            self.exec("ROLLBACK").await?;
+        }
+        done
     }
 
     /// Runs a text from outside: the extended protocol takes one statement and no more.

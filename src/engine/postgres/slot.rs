@@ -136,6 +136,15 @@ fn there_already() -> Error {
         .todo("See `osc cleanup`.")
 }
 
+/// An expression that says, in words, when the server is about to give the slot up: the copy holds then, which writes
+/// most of the log, while the stream goes on and frees it. NULL when all is well.
+pub fn danger_sql(slot: &str) -> String {
+    format!(
+        "(SELECT concat('the server is about to give it up (', s.wal_status, ', ', coalesce(s.safe_wal_size, 0) / 1048576,            ' MB of log are left to it): raise max_slot_wal_keep_size')          FROM pg_replication_slots s, pg_settings k WHERE s.slot_name = {} AND k.name = 'max_slot_wal_keep_size'            AND (s.wal_status = 'unreserved' OR s.safe_wal_size < k.setting::bigint * 1048576 / 4))",
+        text(slot)
+    )
+}
+
 /// Removes the slot, and ends whoever reads from it. It may be gone already.
 pub async fn drop(session: &mut Session, slot: &str) -> Result<()> {
     let name = text(slot);

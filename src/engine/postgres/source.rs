@@ -10,6 +10,7 @@ use super::fence::{self, PostgresFence};
 use super::marks::Marker;
 use super::mirror::Rewrite;
 use super::session::{Session, is_lost, number, text_at};
+use super::slot;
 use super::swap::Swap;
 use super::{catalog, dependents, state};
 use crate::engine::{Patience, Pressure, Source, disturbed};
@@ -134,19 +135,21 @@ impl PostgresSource {
         }
         let open = async || Session::open(&self.address).await;
         let sql = format!(
-            "SELECT {LAG}{} FROM pg_stat_activity WHERE backend_type = 'client backend'",
+            "SELECT {LAG}, {}{} FROM pg_stat_activity WHERE backend_type = 'client backend'",
+            slot::danger_sql(&self.rewrite.names.slot),
             counts.iter().map(|(_, c)| format!(", count(*) FILTER (WHERE {c})")).collect::<String>()
         );
         let row = self.gauge.with(open, async |session| session.row(&sql).await).await?;
-        let replica_lag_ms = text_at(&row, 0).map(|_| number(&row, 0)).transpose()?;
-        let load = counts.into_iter().enumerate().map(|(n, (name, _))| Ok((name, number(&row, n + 1)?)));
-        Ok(Pressure { replica_lag_ms, load: load.collect::<Result<_>>()? })
+        let replica_lag_ms = Some(number(&row, 0)?);
+        let load = counts.into_iter().enumerate().map(|(n, (name, _))| Ok((name, number(&row, n + 2)?)));
+        let hold = text_at(&row, 1).map(|danger| format!("replication slot: {danger}"));
+        Ok(Pressure { replica_lag_ms, load: load.collect::<Result<_>>()?, hold })
     }
 }
 
-/// The lag of the slowest standby; none without one. Those that read a logical slot are not standbys: they confirm when
+/// The lag of the slowest standby; nothing without one. Those that read a logical slot are not standbys: they confirm when
 /// it suits them.
-const LAG: &str = "(SELECT max(coalesce(extract(epoch FROM r.replay_lag) * 1000, 0))::bigint FROM pg_stat_replication r \
+const LAG: &str = "(SELECT coalesce(max(extract(epoch FROM r.replay_lag) * 1000), 0)::bigint FROM pg_stat_replication r \
     WHERE NOT EXISTS (SELECT 1 FROM pg_replication_slots s WHERE s.active_pid = r.pid AND s.slot_type = 'logical'))";
 
 fn gauge(name: &str) -> Result<&'static str> {

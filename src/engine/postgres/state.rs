@@ -54,27 +54,24 @@ const AFTER: &str = "after";
 /// Creates the schema with an empty table, before anything else of a run: from here on the shadow's schema, the
 /// slot and the publication are osc's. A state without a record is a run that never began.
 pub async fn announce(session: &mut Session, names: &Names) -> Result<()> {
-    session.exec("BEGIN").await?;
-    for statement in create_statements(names) {
-        session.exec(&statement).await?;
-    }
-    session.exec("COMMIT").await.map(drop)
+    session.transaction(async |session| session.exec_all(&create_statements(names)).await).await
 }
 
 /// Takes the announcement back: nothing else of the run is there any more.
 pub async fn retract(session: &mut Session, names: &Names) -> Result<()> {
-    session.exec("BEGIN").await?;
-    session.exec(&format!("DROP TABLE IF EXISTS {}", names.state)).await?;
-    session.exec(&format!("DROP SCHEMA IF EXISTS {}", names.state.schema)).await?;
-    session.exec("COMMIT").await.map(drop)
+    let drops =
+        [format!("DROP TABLE IF EXISTS {}", names.state), format!("DROP SCHEMA IF EXISTS {}", names.state.schema)];
+    session.transaction(async |session| session.exec_all(&drops).await).await
 }
 
 /// Writes the run's record, at once with its first epoch.
 pub async fn create(session: &mut Session, names: &Names, record: &RunRecord) -> Result<()> {
-    session.exec("BEGIN").await?;
-    put(session, &names.state, EPOCH, &first_epoch().to_string()).await?;
-    put(session, &names.state, RUN, &encode(record)?).await?;
-    session.exec("COMMIT").await.map(drop)
+    let (epoch, record) = (first_epoch().to_string(), encode(record)?);
+    let both = async |session: &mut Session| {
+        put(session, &names.state, EPOCH, &epoch).await?;
+        put(session, &names.state, RUN, &record).await
+    };
+    session.transaction(both).await
 }
 
 /// Each run counts its epochs from a place of its own. A process that slept through the removal of its run
@@ -135,14 +132,14 @@ pub async fn followed(session: &mut Session, state: &Table) -> Result<Option<Fol
 
 /// What is left to do after the swap, known before it. Only of the life that has the run.
 pub async fn put_after(session: &mut Session, state: &Table, life: u64, after: &[String]) -> Result<()> {
-    session.exec("BEGIN").await?;
-    let stored = session.value(&format!("SELECT body FROM {state} WHERE slot = '{LIFE}' FOR SHARE")).await?;
-    if stored != Some(life.to_string()) {
-        session.exec("ROLLBACK").await?;
-        return Err(taken_over());
-    }
-    put(session, state, AFTER, &encode(&after)?).await?;
-    session.exec("COMMIT").await.map(drop)
+    let body = encode(after)?;
+    let put_if_ours = async |session: &mut Session| {
+        if session.value(&life_for_share(state)).await? != Some(life.to_string()) {
+            return Err(taken_over());
+        }
+        put(session, state, AFTER, &body).await
+    };
+    session.transaction(put_if_ours).await
 }
 
 pub async fn after(session: &mut Session, state: &Table) -> Result<Vec<String>> {
@@ -152,38 +149,39 @@ pub async fn after(session: &mut Session, state: &Table) -> Result<Vec<String>> 
 /// Begins a new life: raises the epoch, folds the lanes' notes into the checkpoint and deletes them,
 /// all in one transaction. Returns the epoch and the checkpoint, if one was stored.
 pub async fn begin_life(session: &mut Session, state: &Table, life: u64) -> Result<(u64, Option<Checkpoint>)> {
-    session.exec("BEGIN").await?;
-    let epoch = bump(session, state).await?;
-    put(session, state, LIFE, &life.to_string()).await?;
-    let checkpoint = match get(session, state, CHECKPOINT).await? {
-        None => None,
-        Some(body) => {
-            known(decode::<Head>(&body)?.format)?;
-            let mut checkpoint: Checkpoint = decode(&body)?;
-            let notes = session.rows(&format!("SELECT body FROM {state} WHERE slot LIKE 'lane-%'")).await?;
-            let notes = notes.iter().filter_map(|row| text_at(row, 0));
-            let notes = notes.map(|n| decode(&n)).collect::<Result<Vec<LaneNote>>>()?;
-            checkpoint.absorb(&notes);
-            put(session, state, CHECKPOINT, &encode(&checkpoint)?).await?;
-            Some(checkpoint)
-        }
+    let begin = async |session: &mut Session| {
+        let epoch = bump(session, state).await?;
+        put(session, state, LIFE, &life.to_string()).await?;
+        let checkpoint = match get(session, state, CHECKPOINT).await? {
+            None => None,
+            Some(body) => {
+                known(decode::<Head>(&body)?.format)?;
+                let mut checkpoint: Checkpoint = decode(&body)?;
+                let notes = session.rows(&format!("SELECT body FROM {state} WHERE slot LIKE 'lane-%'")).await?;
+                let notes = notes.iter().filter_map(|row| text_at(row, 0));
+                let notes = notes.map(|n| decode(&n)).collect::<Result<Vec<LaneNote>>>()?;
+                checkpoint.absorb(&notes);
+                put(session, state, CHECKPOINT, &encode(&checkpoint)?).await?;
+                Some(checkpoint)
+            }
+        };
+        session.exec(&format!("DELETE FROM {state} WHERE slot LIKE 'lane-%'")).await?;
+        Ok((epoch, checkpoint))
     };
-    session.exec(&format!("DELETE FROM {state} WHERE slot LIKE 'lane-%'")).await?;
-    session.exec("COMMIT").await?;
-    Ok((epoch, checkpoint))
+    session.transaction(begin).await
 }
 
 /// Raises the epoch: when this returns no transaction of an earlier epoch can commit any more. A process
 /// whose life is over, because another one took the run over, raises nothing and has to stop.
 pub async fn raise(session: &mut Session, state: &Table, life: u64) -> Result<u64> {
-    session.exec("BEGIN").await?;
-    let epoch = bump(session, state).await?;
-    if self::life(session, state).await? != Some(life) {
-        session.exec("ROLLBACK").await?;
-        return Err(taken_over());
-    }
-    session.exec("COMMIT").await?;
-    Ok(epoch)
+    let raise = async |session: &mut Session| {
+        let epoch = bump(session, state).await?;
+        match self::life(session, state).await? == Some(life) {
+            true => Ok(epoch),
+            false => Err(taken_over()),
+        }
+    };
+    session.transaction(raise).await
 }
 
 /// The query whose one value is the life that has the run. Keeps it from ending until the transaction does.

@@ -107,7 +107,7 @@ impl Source for SimSource {
             self.server.count(|c| c.throttled += 1);
         }
         let value = if loaded { LOADED } else { 1 };
-        Ok(Pressure { replica_lag_ms: None, load: vec![(GAUGE.to_owned(), value as f64)] })
+        Ok(Pressure { load: vec![(GAUGE.to_owned(), value as f64)], ..Pressure::default() })
     }
 
     async fn before_fence(&self) -> Result<()> {

@@ -6,7 +6,8 @@
 //! moment (not deferrable), for every row (not partial), by plain columns without NULLs.
 //!
 //! And by the columns' own collation: where an index tells 'a' from 'A' and the column doesn't, a key would
-//! name two rows.
+//! name two rows. And in the plain order of its columns, up or down: ranges follow one another in that, and through an
+//! index in another one each would have to sort the whole table.
 
 use super::super::identity::{Found, Identity};
 use super::super::session::{Session, text_at};
@@ -24,7 +25,8 @@ pub async fn choose(session: &mut Session, table: &Table, found: &Found) -> Resu
             return Err(refused(
                 table,
                 &format!(
-                    "its replica identity ({}) compares by another collation than its columns do",
+                    "its replica identity ({}) is not in the plain order of its columns, but by another collation, by \
+                     another operator class, or partly descending",
                     columns.iter().map(Ident::bare).collect::<Vec<_>>().join(", ")
                 ),
             ));
@@ -40,7 +42,7 @@ pub async fn choose(session: &mut Session, table: &Table, found: &Found) -> Resu
 fn refused(table: &Table, why: &str) -> Error {
     Error::refused(format!("Rows of {} can't be told apart by a key: {why}.", table.bare()))
         .table("The table is untouched.")
-        .todo("Add a primary key, or a unique index over plain NOT NULL columns under their own collations.")
+        .todo("Add a primary key, or a unique index over plain NOT NULL columns under their own collations, all ascending.")
 }
 
 struct Index {
@@ -52,10 +54,12 @@ struct Index {
 async fn unique_indexes(session: &mut Session, oid: u32) -> Result<Vec<Index>> {
     let sql = format!(
         "SELECT i.indexrelid, a.attname, \
-           bool_and(a.attcollation = k.coll) OVER (PARTITION BY i.indexrelid) \
+           bool_and(a.attcollation = k.coll AND o.opcdefault AND k.option = i.indoption[0] AND k.option IN (0, 3)) \
+             OVER (PARTITION BY i.indexrelid) \
          FROM pg_index i \
-         JOIN unnest(i.indkey::int2[], i.indcollation::oid[]) WITH ORDINALITY k(attnum, coll, place) \
-           ON k.place <= i.indnkeyatts \
+         JOIN unnest(i.indkey::int2[], i.indcollation::oid[], i.indclass::oid[], i.indoption::int2[]) \
+           WITH ORDINALITY k(attnum, coll, class, option, place) ON k.place <= i.indnkeyatts \
+         JOIN pg_opclass o ON o.oid = k.class \
          JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum AND a.attnotnull \
          WHERE i.indrelid = {oid} AND i.indisunique AND i.indisvalid AND i.indisready AND i.indimmediate \
            AND i.indpred IS NULL AND i.indexprs IS NULL \

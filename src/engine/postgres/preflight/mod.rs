@@ -47,7 +47,7 @@ pub async fn check(session: &mut Session, names: &Names, found: &Found, resuming
     let settings = server::settings(session, resuming, &mut problems, &mut facts).await?;
     account::check(session, names, found, &mut problems).await?;
     table::check(session, names, found, &mut problems, &mut facts).await?;
-    others::check(session, names, found, &mut problems, &mut facts).await?;
+    others::check(session, names, &mut problems, &mut facts).await?;
     leftovers::check(session, names, resuming, &mut problems).await?;
     server::advise(&settings, &mut facts);
     problems.none_but(facts)

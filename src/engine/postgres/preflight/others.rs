@@ -1,6 +1,5 @@
 //! Who else is there: publications that would carry the shadow, transactions that would be waited for, triggers on DDL.
 
-use super::super::identity::Found;
 use super::super::names::Names;
 use super::super::session::{Session, text_at};
 use super::Facts;
@@ -12,17 +11,10 @@ const LONG: &str = "30 s";
 /// How many of a kind are named.
 const TOLD: usize = 5;
 
-pub async fn check(
-    session: &mut Session,
-    names: &Names,
-    found: &Found,
-    problems: &mut Problems,
-    facts: &mut Facts,
-) -> Result<()> {
+pub async fn check(session: &mut Session, names: &Names, problems: &mut Problems, facts: &mut Facts) -> Result<()> {
     publications(session, names, problems, facts).await?;
     transactions(session, facts).await?;
     event_triggers(session, facts).await?;
-    let _ = found;
     Ok(())
 }
 

@@ -18,9 +18,6 @@ pub async fn spelled(session: &mut Session, schema: Option<&str>, name: &str) ->
 async fn find(session: &mut Session, schema: Option<&str>, name: &str) -> Result<Table> {
     if let Some(schema) = schema {
         let table = Table::new(schema, name);
-        if of_osc(schema) {
-            return Err(Error::refused(format!("{} is osc's own.", table.bare())).table("Nothing was changed."));
-        }
         return match schemas(session, name).await?.iter().any(|there| there == schema) {
             true => Ok(table),
             false => Err(missing(session, &table.bare(), name).await?),
@@ -75,7 +72,7 @@ async fn missing(session: &mut Session, shown: &str, name: &str) -> Result<Error
 }
 
 /// Whether a schema carries a name that osc gives.
-fn of_osc(schema: &str) -> bool {
+pub fn of_osc(schema: &str) -> bool {
     let stem = schema.strip_suffix("_new").or_else(|| schema.strip_suffix("_old")).unwrap_or(schema);
     names::is_ours(stem)
 }

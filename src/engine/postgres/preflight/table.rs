@@ -48,6 +48,9 @@ pub async fn check(
     facts: &mut Facts,
 ) -> Result<()> {
     kind(session, &names.original).await?;
+    if super::spelled::of_osc(names.original.schema.bare()) {
+        problems.add(format!("{} is osc's own.", names.original.bare()), "Name a table of yours.");
+    }
     let sql = format!(
         "SELECT coalesce(nullif(greatest(c.reltuples, 0), 0), pg_stat_get_live_tuples(c.oid), 0)::bigint, \
            pg_table_size(c.oid), pg_total_relation_size(c.oid) FROM pg_class c WHERE c.oid = {}",
