@@ -4,6 +4,7 @@
 //! account, whose role has hostile defaults. Nothing here is skipped when a server is missing: it fails.
 
 mod bytes;
+mod catalog;
 #[allow(dead_code)]
 mod harness;
 mod matrix;
