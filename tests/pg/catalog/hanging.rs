@@ -94,7 +94,6 @@ async fn what_hangs_on_it_can_be_altered(kind: Kind) {
         "DROP CONSTRAINT t_up",
         "VALIDATE CONSTRAINT \"to parent\"",
         "ALTER CONSTRAINT t_code_fkey DEFERRABLE",
-        "FORCE ROW LEVEL SECURITY",
         "DISABLE ROW LEVEL SECURITY",
         "RENAME CONSTRAINT \"to parent\" TO p",
         "REPLICA IDENTITY NOTHING",

@@ -115,6 +115,7 @@ async fn words_of_the_alter_are_the_servers_to_judge(kind: Kind) {
         ("ALTER a TYPE int USING nowhere", "nowhere"),
         ("DROP CONSTRAINT t_pkey", "child_x_fkey"),
         ("ALTER z TYPE timestamptz", "time zone"),
+        ("ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY", "row security is forced"),
         ("ADD UNIQUE (a), RENAME TO x", "RENAME TO"),
         ("ADD CONSTRAINT child_pkey UNIQUE (a), ADD CONSTRAINT child UNIQUE (a)", "child"),
     ] {
