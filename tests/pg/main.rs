@@ -3,6 +3,7 @@
 //! One binary: a test gets a database of its own, in which osc runs as the documented least-privileged
 //! account, whose role has hostile defaults. Nothing here is skipped when a server is missing: it fails.
 
+mod catalog;
 #[allow(dead_code)]
 mod harness;
 mod resume;

@@ -15,7 +15,7 @@ const PARTS: &[(&str, &str)] = &[
     (
         "the table",
         "SELECT ROW(n.nspname, c.relname, c.relkind, c.relpersistence, c.relowner, c.relam, c.reltablespace, \
-           c.reloptions::text, t.reloptions::text, c.reloftype, c.relispartition) \
+           c.reloptions::text, t.reloptions::text, c.reloftype, c.relispartition, c.relreplident) \
          FROM rels JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = c.relnamespace \
          LEFT JOIN pg_class t ON t.oid = c.reltoastrelid WHERE c.relkind = 'r' OR c.relkind = 'p'",
     ),

@@ -27,6 +27,11 @@ pub struct Relation {
 }
 
 impl Relation {
+    /// Its types, to stand in an IN (…).
+    pub fn type_list(&self) -> String {
+        self.types.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
+    }
+
     /// Reads a table; refuses what is none that can be replaced.
     pub async fn read(session: &mut Session, table: &Table) -> Result<Relation> {
         let sql = format!(
@@ -75,7 +80,7 @@ impl Relation {
             "SELECT o.place || quote_ident(x.option_name) || '=' || quote_literal(x.option_value) FROM pg_class c \
              LEFT JOIN pg_class t ON t.oid = c.reltoastrelid \
              CROSS JOIN LATERAL (VALUES ('', c.reloptions), ('toast.', t.reloptions)) o(place, options) \
-             CROSS JOIN LATERAL pg_options_to_table(o.options) x WHERE c.oid = {} ORDER BY 1",
+             CROSS JOIN LATERAL pg_options_to_table(o.options) WITH ORDINALITY x WHERE c.oid = {} ORDER BY o.place, x.ordinality",
             relation.oid
         );
         relation.options = session.rows(&sql).await?.iter().filter_map(|row| text_at(row, 0)).collect();

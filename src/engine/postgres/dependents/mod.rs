@@ -6,8 +6,15 @@
 //! is being filled it would act or cost; the swap puts it back, under the name that it had. Whatever hangs on
 //! the table and is none of these is refused by name (`others`).
 
-pub mod others;
-pub mod sequences;
+mod foreign;
+mod functions;
+mod others;
+mod policies;
+mod publications;
+mod sequences;
+mod statistics;
+mod triggers;
+mod views;
 
 use super::names::Names;
 use super::session::Session;
@@ -78,18 +85,46 @@ pub async fn plan(session: &mut Session, names: &Names, shadow: &Shadow) -> Resu
 /// What is made on the shadow before the ALTER.
 pub struct StandIns {
     sequences: sequences::Before,
+    foreign: Vec<foreign::Key>,
+    views: Vec<views::View>,
+    publications: Vec<publications::Publication>,
+    statistics: Vec<super::sql::Table>,
 }
 
 impl StandIns {
     pub async fn make(b: &mut Builder<'_>) -> Result<StandIns> {
         others::refuse(b).await?;
-        Ok(StandIns { sequences: sequences::before(b).await? })
+        let sequences = sequences::before(b).await?;
+        let statistics = statistics::before(b).await?;
+        let foreign = foreign::before(b).await?;
+        triggers::before(b).await?;
+        policies::before(b).await?;
+        let publications = publications::before(b).await?;
+        Ok(StandIns { sequences, foreign, views: views::before(b).await?, publications, statistics })
+    }
+
+    /// A message of the server about them, with the names that the user knows.
+    pub fn reword(&self, names: &Names, message: &str) -> String {
+        let schema = names.shadow.schema.bare();
+        let said = self.views.iter().map(views::View::says).chain(self.foreign.iter().filter_map(foreign::Key::says));
+        let mut message = message.to_string();
+        for (stand_in, name) in said {
+            message = message.replace(&format!("{schema}.{stand_in}"), &name).replace(&stand_in, &name);
+        }
+        message.replace(schema, names.original.schema.bare())
     }
 
     /// Reads back what the ALTER has made of them, and takes them off.
     pub async fn read_back(self, b: &mut Builder<'_>, restarts: &[Ident]) -> Result<Parts> {
         let mut parts = Parts::default();
         sequences::after(b, self.sequences, restarts, &mut parts).await?;
+        statistics::after(b, &self.statistics, &mut parts).await?;
+        views::after(b, self.views, &mut parts).await?;
+        publications::after(b, self.publications, &mut parts).await?;
+        policies::after(b, &mut parts).await?;
+        triggers::after(b, &mut parts).await?;
+        foreign::after(b, self.foreign, &mut parts).await?;
+        functions::touch(b, &mut parts).await?;
         Ok(parts)
     }
 }

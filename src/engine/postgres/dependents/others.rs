@@ -11,7 +11,7 @@ const MOST: usize = 20;
 
 pub async fn refuse(b: &mut Builder<'_>) -> Result<()> {
     let oid = b.source.oid;
-    let types = b.source.types.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+    let types = b.source.type_list();
     // What hangs on the table, on its row type, and on the sequences of its identity columns (which are made anew); but
     // for what is a part of the table and what is taken along.
     let sql = format!(
@@ -29,12 +29,15 @@ pub async fn refuse(b: &mut Builder<'_>) -> Result<()> {
            AND NOT (d.classid = 'pg_class'::regclass AND EXISTS (SELECT FROM pg_index x WHERE x.indexrelid = d.objid AND x.indrelid = {oid})) \
            AND NOT (d.classid = 'pg_class'::regclass AND d.deptype = 'a' AND EXISTS (SELECT FROM pg_class x WHERE x.oid = d.objid AND x.relkind = 'S')) \
            AND NOT (d.classid = 'pg_constraint'::regclass AND EXISTS (SELECT FROM pg_constraint x WHERE x.oid = d.objid \
-                AND x.conrelid = {oid} AND x.contype IN ('c', 'n', 'p', 'u', 'x'))) \
+                AND (x.conrelid = {oid} OR x.contype = 'f'))) \
+           AND NOT (d.classid = 'pg_trigger'::regclass AND EXISTS (SELECT FROM pg_trigger x WHERE x.oid = d.objid \
+                AND (x.tgrelid = {oid} OR x.tgisinternal))) \
+           AND NOT (d.classid = 'pg_policy'::regclass AND EXISTS (SELECT FROM pg_policy x WHERE x.oid = d.objid AND x.polrelid = {oid})) \
+           AND NOT (d.classid = 'pg_rewrite'::regclass AND EXISTS (SELECT FROM pg_rewrite x JOIN pg_class v ON v.oid = x.ev_class \
+                WHERE x.oid = d.objid AND (v.oid = {oid} OR (v.relkind = 'v' AND x.rulename = '_RETURN')))) \
            AND NOT (d.classid = 'pg_statistic_ext'::regclass AND EXISTS (SELECT FROM pg_statistic_ext x WHERE x.oid = d.objid AND x.stxrelid = {oid})) \
-           AND NOT (d.classid = 'pg_publication_rel'::regclass AND EXISTS (SELECT FROM pg_publication_rel x \
-                JOIN pg_publication p ON p.oid = x.prpubid WHERE x.oid = d.objid AND p.pubname = {})) \
-         ORDER BY 1",
-        super::super::sql::text(b.names.publication.bare())
+           AND d.classid <> 'pg_publication_rel'::regclass \
+         ORDER BY 1"
     );
     let found: Vec<String> = b.session.rows(&sql).await?.iter().filter_map(|row| text_at(row, 0)).collect();
     if found.is_empty() {

@@ -3,7 +3,7 @@
 use super::super::catalog::Relation;
 use super::super::names::Names;
 use super::super::session::Session;
-use super::super::sql::{Table, text};
+use super::super::sql::{Ident, Table, text};
 use crate::error::{Error, Result};
 
 pub struct Builder<'a> {
@@ -48,6 +48,18 @@ impl Builder<'_> {
             .exec(&format!("SELECT set_config('default_tablespace', {}, true)", text(name.unwrap_or_default())))
             .await
             .map(std::mem::drop)
+    }
+
+    /// Refuses unless osc may act as the owner of what has to be altered.
+    pub async fn acts_as(&mut self, owner: &Ident, of: &str) -> Result<()> {
+        let may = format!("SELECT pg_has_role({}, 'USAGE')", text(owner.bare()));
+        if self.session.value(&may).await?.as_deref() == Some("t") {
+            return Ok(());
+        }
+        let account = self.session.value("SELECT quote_ident(current_user)").await?.unwrap_or_default();
+        Err(self
+            .refused(&format!("{of} belongs to {}, and osc has to alter it in the swap", owner.bare()))
+            .todo(format!("For the time of the change: GRANT {owner} TO {account}.")))
     }
 
     pub fn shadow(&self) -> &Table {

@@ -2,7 +2,7 @@
 //!
 //! `CREATE TABLE … LIKE` takes an ACCESS SHARE lock only, and brings columns, defaults, CHECKs and identity. What it leaves
 //! out or calls something else is done here, one statement each: names of sequences and indexes, options, statistics
-//! targets, comments, owner, grants, extended statistics, the CLUSTER mark, the replica identity.
+//! targets, comments, owner, grants, the CLUSTER mark, the replica identity.
 
 use super::super::catalog::name_at;
 use super::super::session::text_at;
@@ -34,7 +34,6 @@ pub async fn create(b: &mut Builder<'_>) -> Result<()> {
     checks(b).await?;
     columns(b).await?;
     indexes(b).await?;
-    statistics(b).await?;
     comments(b).await?;
     grants(b, "TABLE", &original, &shadow).await?;
     match b.source.identity.as_str() {
@@ -102,8 +101,8 @@ async fn checks(b: &mut Builder<'_>) -> Result<()> {
 async fn columns(b: &mut Builder<'_>) -> Result<()> {
     let sql = format!(
         "SELECT a.attname, CASE WHEN a.attstattarget >= 0 THEN a.attstattarget END, \
-           (SELECT string_agg(quote_ident(o.option_name) || '=' || quote_literal(o.option_value), ', ' ORDER BY o.option_name) \
-            FROM pg_options_to_table(a.attoptions) o) \
+           (SELECT string_agg(quote_ident(o.option_name) || '=' || quote_literal(o.option_value), ', ' ORDER BY o.ordinality) \
+            FROM pg_options_to_table(a.attoptions) WITH ORDINALITY o) \
          FROM pg_attribute a WHERE a.attrelid = {} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
         b.source.oid
     );
@@ -189,31 +188,6 @@ pub fn deferrable(deferrable: bool, deferred: bool) -> &'static str {
         (true, false) => " DEFERRABLE",
         (true, true) => " DEFERRABLE INITIALLY DEFERRED",
     }
-}
-
-/// Extended statistics keep their names too: they are made in the shadow's schema.
-async fn statistics(b: &mut Builder<'_>) -> Result<()> {
-    let sql = format!(
-        "SELECT n.nspname, s.stxname, pg_get_statisticsobjdef(s.oid), CASE WHEN s.stxstattarget >= 0 THEN s.stxstattarget END, \
-           pg_get_userbyid(s.stxowner), obj_description(s.oid, 'pg_statistic_ext') \
-         FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace WHERE s.stxrelid = {} ORDER BY 1, 2",
-        b.source.oid
-    );
-    for row in b.session.rows(&sql).await? {
-        let name = Table { schema: name_at(&row, 0), name: name_at(&row, 1) };
-        let made = Table { schema: b.shadow().schema.clone(), name: name.name.clone() };
-        let map = [(name, made.clone()), (b.names.original.clone(), b.shadow().clone())];
-        let definition = super::super::alter::lex::requalify(&text_at(&row, 2).unwrap_or_default(), &map)?;
-        b.run(definition).await?;
-        if let Some(target) = text_at(&row, 3) {
-            b.run(format!("ALTER STATISTICS {made} SET STATISTICS {target}")).await?;
-        }
-        b.run(format!("ALTER STATISTICS {made} OWNER TO {}", name_at(&row, 4))).await?;
-        if let Some(comment) = text_at(&row, 5) {
-            b.run(format!("COMMENT ON STATISTICS {made} IS {}", text(&comment))).await?;
-        }
-    }
-    Ok(())
 }
 
 /// Of the table, its indexes and constraints; LIKE brings those of columns.

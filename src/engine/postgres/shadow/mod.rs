@@ -100,7 +100,7 @@ impl Shadow {
         let origins = columns::origins(&mut b).await?;
         let printed = columns::print(&mut b, &alter.using).await?;
         let stand_ins = StandIns::make(&mut b).await?;
-        run_alter(&mut b, alter).await?;
+        run_alter(&mut b, alter, &stand_ins).await?;
         let mut parts = stand_ins.read_back(&mut b, &alter.restarts).await?;
         constraints::set_aside(&mut b, &mut parts).await?;
         let columns = columns::read(&mut b, &origins).await?;
@@ -136,15 +136,17 @@ impl Shadow {
 }
 
 /// Runs the user's ALTER, as one statement, under the search_path that the user expects.
-async fn run_alter(b: &mut Builder<'_>, alter: &Alter) -> Result<()> {
+async fn run_alter(b: &mut Builder<'_>, alter: &Alter, stand_ins: &StandIns) -> Result<()> {
     columns::user_path(b).await?;
     let statement = format!("ALTER TABLE {} {}", b.shadow(), alter.clauses);
     let ran = b.session.exec_single(&statement).await;
     ran.map_err(|error| match error.kind() {
-        Kind::Definite => Error::refused(format!("The server refuses the ALTER: {}", error.what()))
-            .table("The table is untouched.")
-            .todo("Correct the ALTER; nothing has been changed.")
-            .caused_by(error),
+        Kind::Definite => {
+            Error::refused(format!("The server refuses the ALTER: {}", stand_ins.reword(b.names, error.what())))
+                .table("The table is untouched.")
+                .todo("Correct the ALTER; nothing has been changed.")
+                .caused_by(error)
+        }
         _ => error,
     })?;
     b.statements.push(statement);
