@@ -176,14 +176,65 @@ fn wrong_servers_are_said() {
     with("mysql://app@db/shop?ssl-mod=required").ends(2).says("'ssl-mod'");
     with("mysql://app@db").ends(2).says("No database is named");
     with("mysql://db/shop").ends(2).says("No user is named");
-    with("postgres://app@db/shop").ends(3).says("PostgreSQL");
-    with("postgresql://app@db/shop").ends(3).says("yet");
+    with("postgres://app@db").ends(2).says("No database is named");
+    with("postgres://db/shop").ends(2).says("No user is named");
+    with("postgres://app@db1,db2/shop").ends(3).says("several PostgreSQL servers");
+    with("postgres://app@db/shop?host=a,b").ends(2).says("host in --url must be one host");
+    with("postgres://app@db/shop?sslmode=allow").ends(2).says("sslmode in --url must be one of");
+    with("postgres://app@db/shop?sslrootcert=/no/such").ends(2).says("sslrootcert in --url must name a file");
+    with("postgres://app@db/shop?channel_binding=require").ends(2).says("'channel_binding'");
+    with("postgresql://app@127.0.0.1:1/shop").ends(5).says("Can't connect to 127.0.0.1:1");
     Osc::new().run(&["alter", "--table", "t", "--alter", "x"]).ends(2).says("No server is named").says("DATABASE_URL");
     Osc::new()
         .env("DATABASE_URL", "nonsense")
         .run(&["check", "--table", "t", "--alter", "x"])
         .ends(2)
         .says("DATABASE_URL");
+}
+
+#[test]
+fn each_engine_has_its_own_words() {
+    let server = Uncalled::new();
+    let postgres = server.url().replace("mysql://", "postgres://");
+    let run = |url: &str, more: &[&str]| {
+        Osc::new().run(&[&["alter", "--url", url, "--table", "t", "--alter", "x"][..], more].concat())
+    };
+    run(&postgres, &["--replica", "postgres://r1"]).ends(3).says("--replica is not for PostgreSQL");
+    run(&postgres, &["--wait-snapshots", "x"]).ends(2).says("--wait-snapshots must be a whole number");
+    run(&server.url(), &["--wait-snapshots", "60"]).ends(2).says("--wait-snapshots is for PostgreSQL");
+    let verify = ["verify", "--url", postgres.as_str(), "--table", "t", "--with", "u", "--alter", "ADD x int"];
+    Osc::new().run(&verify).ends(3).says("--alter is not built yet");
+    for (table, wrong) in [("\"t", "double quote"), ("a.b.c", "SCHEMA.TABLE")] {
+        let words = ["alter", "--url", postgres.as_str(), "--table", table, "--alter", "x"];
+        Osc::new().run(&words).ends(2).says("--table must").says(wrong);
+    }
+    server.was_not_called();
+}
+
+#[test]
+fn a_passwords_file_is_its_engines_alone() {
+    let shown = |osc: Osc, url: &str| {
+        let ran = osc.run(&["config", "show", "--url", url]).ends(0).hides(SECRET);
+        let line = ran.out.lines().find(|line| line.starts_with("password ")).unwrap().to_owned();
+        line.split_whitespace().skip(1).collect::<Vec<_>>().join(" ")
+    };
+    let both = |pgpass: &str| {
+        let osc = Osc::new()
+            .file(".my.cnf", &format!("[client]\nuser=app\npassword={SECRET}\n[osc]\nthreads=3\n"))
+            .file(".pgpass", &format!("{pgpass}:{SECRET}\n"));
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(osc.home.join(".pgpass"), PermissionsExt::from_mode(0o600)).unwrap();
+        osc
+    };
+    assert_eq!(shown(both("db:5432:shop:app"), "postgres://app@db/shop"), "set, not shown ~/.pgpass");
+    assert_eq!(shown(both("db:5432:shop:other"), "postgres://app@db/shop"), "- default");
+    assert_eq!(shown(both("*:*:*:*"), "mysql://app@db/shop"), "set, not shown ~/.my.cnf [client]");
+    let env = |name: &str| Osc::new().env(name, SECRET);
+    assert_eq!(shown(env("PGPASSWORD"), "postgres://app@db/shop"), "set, not shown PGPASSWORD");
+    assert_eq!(shown(env("PGPASSWORD"), "mysql://app@db/shop"), "- default");
+    assert_eq!(shown(env("MYSQL_PWD"), "postgres://app@db/shop"), "- default");
+    let ran = both("*:*:*:*").run(&["config", "show", "--url", "postgres://app@db/shop"]).ends(0);
+    assert!(!ran.out.contains(".my.cnf") && ran.out.contains("wait-snapshots"), "{}", ran.out);
 }
 
 #[test]
@@ -318,6 +369,12 @@ fn a_password_never_comes_out() {
     run(Osc::new().env("OSC_PASSWORD", SECRET), &["alter", "--url", "mysql://app@127.0.0.1:1/shop"]);
     run(Osc::new().env("MYSQL_PWD", SECRET), &["alter", "--url", "mysql://app@127.0.0.1:1/shop"]);
     run(Osc::new().file("pw", SECRET), &["alter", "--password-file", "pw", "--url", "mysql://app@127.0.0.1:1/shop"]);
+    let postgres = format!("postgres://app:{SECRET}@127.0.0.1:1/shop");
+    run(Osc::new(), &["alter", "--url", &postgres]).says("the password in --url can be seen by everybody");
+    run(Osc::new().env("DATABASE_URL", &postgres).env("OSC_LOG", "trace"), &["check"]).ends(5);
+    run(Osc::new().env("PGPASSWORD", SECRET), &["alter", "--url", "postgres://app@127.0.0.1:1/shop"]).ends(5);
+    run(Osc::new(), &["alter", "--url", &format!("postgres://app:{SECRET}@h1,h2/y")]).ends(3);
+    run(Osc::new(), &["alter", "--url", &format!("postgres://app:{SECRET}@h/y?port=x")]).ends(2);
     run(
         Osc::new(),
         &["alter", "--url", "mysql://app@127.0.0.1:1/shop", "--replica", &format!("mysql://r:{SECRET}@127.0.0.1:1")],

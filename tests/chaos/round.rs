@@ -30,7 +30,7 @@ const MORE: usize = 6;
 const AFTERMATH_MS: f64 = 3000.0;
 
 /// No death of a server excuses that the application finds no table.
-const NO_SUCH_TABLE: u16 = 1146;
+const NO_SUCH_TABLE: &str = "1146";
 
 struct Round<'a> {
     plan: &'a Plan,
@@ -288,7 +288,7 @@ impl Round<'_> {
         assert!(verdict.is_lossless(), "{verdict}");
         let of_server = |failure: &Failed| {
             let away = outages.iter().any(|(from, to)| (*from..*to).contains(&failure.at_ms));
-            away && failure.code != Some(NO_SUCH_TABLE)
+            away && failure.code.as_deref() != Some(NO_SUCH_TABLE)
         };
         let told = verdict.failures.iter().chain(&verdict.breaks);
         let by_osc: Vec<_> = told.filter(|failure| !of_server(failure)).collect();

@@ -3,9 +3,20 @@
 //! One binary: a test gets a database of its own, in which osc runs as the documented least-privileged
 //! account, whose role has hostile defaults. Nothing here is skipped when a server is missing: it fails.
 
+mod between;
+mod bytes;
 mod catalog;
+mod cleanup;
+mod cutover;
 #[allow(dead_code)]
 mod harness;
+mod matrix;
+#[allow(dead_code)]
+#[path = "../support/proxy.rs"]
+mod network;
+mod pgbench;
+mod preflight;
 mod resume;
 mod smoke;
 mod sync;
+mod traffic;

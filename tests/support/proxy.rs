@@ -2,7 +2,7 @@
 //! refuses. Connections are numbered from 1 in the order in which they came.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -34,6 +34,7 @@ pub struct Proxy {
 struct State {
     mode: Mutex<Mode>,
     connections: AtomicU32,
+    received: AtomicU64,
     to: Mutex<SocketAddr>,
 }
 
@@ -49,7 +50,12 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let port = listener.local_addr().expect("it has an address").port();
         let mode = Mutex::new(Mode::Pass);
-        let state = Arc::new(State { mode, connections: AtomicU32::new(0), to: Mutex::new(server) });
+        let state = Arc::new(State {
+            mode,
+            connections: AtomicU32::new(0),
+            received: AtomicU64::new(0),
+            to: Mutex::new(server),
+        });
         let task = tokio::spawn(accept(listener, state.clone()));
         Proxy { port, state, task }
     }
@@ -61,6 +67,11 @@ impl Proxy {
     /// New connections lead to another server from now on.
     pub fn lead_to(&self, server: SocketAddr) {
         *self.state.to.lock().unwrap_or_else(PoisonError::into_inner) = server;
+    }
+
+    /// How many bytes came from the server until now.
+    pub fn received(&self) -> u64 {
+        self.state.received.load(Ordering::SeqCst)
     }
 
     /// How many connections came until now.
@@ -93,20 +104,29 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
             let (server_read, server_write) = server.into_split();
             // When one direction ends both do.
             tokio::select! {
-                () = pump(client_read, server_write, &state, number) => {}
-                () = pump(server_read, client_write, &state, number) => {}
+                () = pump(client_read, server_write, &state, number, false) => {}
+                () = pump(server_read, client_write, &state, number, true) => {}
             }
         });
     }
 }
 
-async fn pump(mut from: impl AsyncReadExt + Unpin, mut to: impl AsyncWriteExt + Unpin, state: &State, number: u32) {
+async fn pump(
+    mut from: impl AsyncReadExt + Unpin,
+    mut to: impl AsyncWriteExt + Unpin,
+    state: &State,
+    number: u32,
+    counted: bool,
+) {
     let mut buffer = vec![0; 64 << 10];
     loop {
         let read = tokio::select! {
             read = from.read(&mut buffer) => match read { Ok(0) | Err(_) => return, Ok(n) => n },
             () = tokio::time::sleep(LOOK_EVERY) => 0,
         };
+        if counted {
+            state.received.fetch_add(read as u64, Ordering::SeqCst);
+        }
         let mut pass = read;
         let mut last = false;
         match state.mode() {

@@ -14,6 +14,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use super::fence::outcome;
 use super::names::{self, COMMENT, Names};
 use super::publication;
 use super::run_lock;
@@ -133,11 +134,26 @@ async fn remove_locked(session: &mut Session, names: &Names, left: &Leftover) ->
         // A process that stands still somewhere must not take what is there afterwards for its own.
         state::end_life(session, &names.state).await?;
     }
+    if left.what == What::State && outcome::is_swapped(session, names).await? {
+        finish_swap(session, names).await?;
+    }
     match left.what {
         What::Slot => slot::drop(session, &left.bare).await,
         What::Publication => publication::drop(session, &Ident::new(&left.bare)).await,
         What::Shadow | What::Old | What::State => drop_schema(session, &Ident::new(&left.bare)).await,
     }
+}
+
+/// A run that has swapped and died before it tidied up: what it had still to do to the new table is known only here.
+async fn finish_swap(session: &mut Session, names: &Names) -> Result<()> {
+    for statement in state::after(session, &names.state).await? {
+        match session.exec_long(&statement).await {
+            Ok(_) => {}
+            Err(error) if error.kind().retry() => return Err(error),
+            Err(error) => tracing::warn!(%error, "a statement after the swap failed; say it again: {statement}"),
+        }
+    }
+    Ok(())
 }
 
 /// Drops a schema of osc's with what is in it, and nothing that is not in it.

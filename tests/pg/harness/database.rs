@@ -63,6 +63,11 @@ impl Database {
         format!("postgres://{}:app-secret@127.0.0.1:{}/{}", self.app_role(), self.server.port(), self.name)
     }
 
+    /// The superuser's URL: whoever looks into osc's schemas.
+    pub fn admin_url(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/{}", self.server.port(), self.name)
+    }
+
     /// A connection of the application.
     pub async fn app(&self) -> Client {
         sql::connect(&self.app_url()).await

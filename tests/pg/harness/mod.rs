@@ -10,6 +10,8 @@ pub mod osc;
 pub mod prober;
 pub mod server;
 pub mod sql;
+pub mod stage;
+pub mod twin;
 
 #[allow(unused_imports)]
 pub use database::Database;
@@ -21,6 +23,8 @@ pub use prober::{Prober, Probes};
 pub use server::{Kind, OwnServer, Server};
 #[allow(unused_imports)]
 pub use sql::{get, rows, run};
+#[allow(unused_imports)]
+pub use stage::Stage;
 
 use std::time::{Duration, Instant};
 

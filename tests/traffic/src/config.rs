@@ -10,7 +10,7 @@ use crate::model::token::MAX_LANES;
 /// How to run the traffic.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// `mysql://user:password@host:port/database`.
+    /// `mysql://user:password@host:port/database`, or `postgres://…`.
     pub url: String,
     /// A table made by [`crate::fill`].
     pub table: String,
@@ -20,10 +20,14 @@ pub struct Config {
     pub rate_per_s: f64,
     /// How often each operation comes.
     pub mix: Mix,
-    /// Whether two more connections run XA transactions, apart from the rate and the latencies.
+    /// Whether two more connections run XA transactions (PostgreSQL: two-phase commits), apart from the rate and the
+    /// latencies.
     pub xa: bool,
     /// How long an XA transaction stays prepared, at most.
     pub xa_hold: Duration,
+    /// PostgreSQL: half of the connections commit without waiting for the disk. Not where the server crashes: it may lose
+    /// what it has acknowledged to them.
+    pub async_commits: bool,
     /// The choice of operations and keys follows from it.
     pub seed: u64,
     /// A statement without an answer for this long counts as a lost connection.
@@ -41,6 +45,7 @@ impl Config {
             mix: Mix::default(),
             xa: false,
             xa_hold: Duration::from_millis(200),
+            async_commits: true,
             seed: 1,
             statement_timeout: Duration::from_secs(60),
         }
@@ -77,6 +82,9 @@ pub struct Mix {
     pub read: u32,
     /// SELECT by the secondary index.
     pub read_secondary: u32,
+    /// Both in a transaction of REPEATABLE READ whose snapshot is a little older. On MySQL a plain read: after a RENAME
+    /// such a transaction is refused by the server (error 1412).
+    pub read_snapshot: u32,
     /// INSERT, the key by AUTO_INCREMENT.
     pub insert: u32,
     /// INSERT into a gap between the rows, or where a row was deleted.
@@ -109,6 +117,7 @@ impl Default for Mix {
         Mix {
             read: 25,
             read_secondary: 3,
+            read_snapshot: 2,
             insert: 12,
             insert_explicit: 4,
             update: 22,
@@ -131,11 +140,12 @@ impl Mix {
         self.weights().iter().map(|(_, weight)| weight).sum()
     }
 
-    pub(crate) fn weights(&self) -> [(Operation, u32); 15] {
+    pub(crate) fn weights(&self) -> [(Operation, u32); 16] {
         use Operation::*;
         [
             (Read, self.read),
             (ReadSecondary, self.read_secondary),
+            (ReadSnapshot, self.read_snapshot),
             (Write(Dml::Insert), self.insert),
             (Write(Dml::InsertExplicit), self.insert_explicit),
             (Write(Dml::Update), self.update),
@@ -169,6 +179,7 @@ impl Mix {
 pub(crate) enum Operation {
     Read,
     ReadSecondary,
+    ReadSnapshot,
     Write(Dml),
     Transaction(Ending),
     Swap,

@@ -7,7 +7,7 @@ pub enum Error {
     /// The connection broke, or none could be made.
     Lost(String),
     /// The server answered with an error.
-    Server { code: u16, text: String },
+    Server { code: String, text: String },
     /// What was asked for makes no sense, or the table is not what it should be.
     Usage(String),
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 pub enum Kind {
     Read,
     ReadSecondary,
+    ReadSnapshot,
     Insert,
     InsertExplicit,
     Update,

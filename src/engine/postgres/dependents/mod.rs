@@ -88,7 +88,7 @@ pub struct StandIns {
     foreign: Vec<foreign::Key>,
     views: Vec<views::View>,
     publications: Vec<publications::Publication>,
-    statistics: Vec<super::sql::Table>,
+    statistics: Vec<(super::sql::Table, Ident)>,
 }
 
 impl StandIns {

@@ -17,7 +17,8 @@ pub async fn check(session: &mut Session, names: &Names, found: &Found, problems
         "SELECT current_user, r.rolsuper OR r.rolreplication, has_database_privilege(current_database(), 'CREATE'), \
            pg_get_userbyid(c.relowner), pg_has_role(c.relowner, 'USAGE'), pg_has_role(c.relowner, '{setting}'), \
            has_schema_privilege({schema}, 'CREATE'), has_schema_privilege({schema}, 'USAGE'), \
-           pg_has_role('pg_read_all_stats', 'USAGE'), c.relforcerowsecurity AND NOT r.rolbypassrls AND NOT r.rolsuper \
+           pg_has_role('pg_read_all_stats', 'USAGE'), c.relforcerowsecurity AND NOT r.rolbypassrls AND NOT r.rolsuper, \
+           has_database_privilege(current_database(), 'TEMPORARY') \
          FROM pg_roles r, pg_class c WHERE r.rolname = current_user AND c.oid = {}",
         found.oid
     );
@@ -40,6 +41,11 @@ pub async fn check(session: &mut Session, names: &Names, found: &Found, problems
         is(2),
         format!("The account {} may not create a schema or a publication in {}.", me.bare(), names.database),
         format!("GRANT CREATE ON DATABASE {database} TO {me};"),
+    );
+    missing(
+        is(10),
+        format!("The account {} may not make scratch tables in {}.", me.bare(), names.database),
+        format!("GRANT TEMPORARY ON DATABASE {database} TO {me};"),
     );
     missing(
         is(4) && is(5),

@@ -6,7 +6,7 @@ use super::super::session::Session;
 use crate::engine::problems::Problems;
 use crate::error::Result;
 
-/// `resuming`: everything but an old table is the run's own.
+/// `resuming`: everything but an old table is the run's own. An empty schema of an old table that is gone is in nobody's way.
 pub async fn check(session: &mut Session, names: &Names, resuming: bool, problems: &mut Problems) -> Result<()> {
     for left in cleanup::find(session, &names.database, Some(&names.original)).await? {
         let name = left.name();
@@ -20,7 +20,7 @@ pub async fn check(session: &mut Session, names: &Names, resuming: bool, problem
                 format!("The old table of an earlier change is still there, in {name}."),
                 "Look whether anybody needs it; `osc cleanup --old` drops it.",
             );
-        } else if !resuming && left.what != What::State {
+        } else if !resuming && !matches!(left.what, What::State | What::Old) {
             problems.add(
                 format!("{name} is left of another run, or belongs to one that is at work."),
                 "See `osc cleanup --dry-run`; `osc cleanup` removes what dead runs left.",

@@ -94,7 +94,7 @@ fn failures(f: &mut Formatter<'_>, name: &str, count: u64, failures: &[Failure])
     writeln!(f, "{name:<14} {count}")?;
     for failure in failures.iter().take(SHOWN) {
         let kind = failure.kind.map_or("-".to_owned(), |kind| kind.to_string());
-        let code = failure.code.map_or("-".to_owned(), |code| code.to_string());
+        let code = failure.code.as_deref().unwrap_or("-");
         writeln!(f, "    {:.1} s, {kind}, error {code}: {}", failure.at_ms / 1e3, failure.text)?;
     }
     Ok(())

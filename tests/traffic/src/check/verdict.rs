@@ -162,6 +162,9 @@ impl Verdict {
             if self.operations as f64 * f64::from(weight) / total < 20.0 {
                 continue;
             }
+            if operation == Operation::ReadSnapshot && !ledger.reads_snapshots {
+                continue;
+            }
             let kind = needed(operation);
             need(done(kind) > 0, &format!("no {kind} was acknowledged"));
             need(operation != Operation::Read || self.reads_compared > 0, "no read was compared");
@@ -178,6 +181,7 @@ fn needed(operation: Operation) -> Kind {
     match operation {
         Operation::Read => Kind::Read,
         Operation::ReadSecondary => Kind::ReadSecondary,
+        Operation::ReadSnapshot => Kind::ReadSnapshot,
         Operation::Write(dml) => match dml {
             Dml::Insert => Kind::Insert,
             Dml::InsertExplicit => Kind::InsertExplicit,

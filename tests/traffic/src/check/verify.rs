@@ -5,13 +5,13 @@ use super::old::{OldJudge, OldVerdict};
 use super::verdict::Verdict;
 use crate::error::Error;
 use crate::record::ledger::Ledger;
-use crate::server::{Session, Statements};
+use crate::server::{Dialect, Session};
 
 impl Ledger {
     /// Reads the whole table in the order of its key and compares every row. The table must be at
     /// rest: whatever else writes to it is damage.
     pub async fn verify(&self, url: &str, table: &str) -> Result<Verdict, Error> {
-        let statements = Statements::new(table)?;
+        let statements = Dialect::of(url)?.statements(table)?;
         let mut session = Session::open(url).await?;
         let mut judge = Judge::new(self);
         session.scan(&statements.scan, Vec::new(), |seen| judge.row(&seen)).await?;
@@ -28,7 +28,7 @@ impl Ledger {
         let Some(swapped) = self.stamps.iter().find(|s| s.name == stamp) else {
             return Err(Error::Usage(format!("'{stamp}' was never stamped, so '{old_table}' can't be checked")));
         };
-        let statements = Statements::new(old_table)?;
+        let statements = Dialect::of(url)?.statements(old_table)?;
         let mut session = Session::open(url).await?;
         let mut judge = OldJudge::new(self, swapped, old_table);
         session.scan(&statements.scan, Vec::new(), |seen| judge.row(&seen)).await?;

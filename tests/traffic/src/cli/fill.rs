@@ -5,7 +5,7 @@ use osc_traffic::{Error, FillOptions};
 
 #[derive(Args)]
 pub struct FillArguments {
-    /// mysql://user:password@host:port/database
+    /// mysql:// or postgres://user:password@host:port/database
     #[arg(long, env = "OSC_TRAFFIC_URL", hide_env_values = true)]
     url: String,
     #[arg(long, default_value = "orders")]

@@ -9,7 +9,7 @@ use osc_traffic::Error;
 
 #[derive(Args)]
 pub struct SelfCheckArguments {
-    /// mysql://user:password@host:port/database; it makes tables of its own there and drops them
+    /// mysql:// or postgres://user:password@host:port/database; it makes tables of its own there and drops them
     #[arg(long, env = "OSC_TRAFFIC_URL", hide_env_values = true)]
     url: String,
 }

@@ -12,7 +12,7 @@ use super::signs::Signs;
 
 #[derive(Args)]
 pub struct RunArguments {
-    /// mysql://user:password@host:port/database
+    /// mysql:// or postgres://user:password@host:port/database
     #[arg(long, env = "OSC_TRAFFIC_URL", hide_env_values = true)]
     url: String,
     #[arg(long, default_value = "orders")]
@@ -37,6 +37,9 @@ pub struct RunArguments {
     /// How long an XA transaction stays prepared, at most
     #[arg(long, value_name = "MS", default_value_t = 200)]
     xa_hold_ms: u64,
+    /// PostgreSQL: every connection waits for its commits (else half of them)
+    #[arg(long)]
+    sync_commits: bool,
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// A statement without an answer for this long is a lost connection
@@ -98,6 +101,7 @@ pub async fn run(arguments: RunArguments) -> Result<bool, Error> {
         mix: a.mix,
         xa: a.xa,
         xa_hold: Duration::from_millis(a.xa_hold_ms),
+        async_commits: !a.sync_commits,
         seed: a.seed,
         statement_timeout: seconds(a.statement_timeout)?,
     };

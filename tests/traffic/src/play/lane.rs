@@ -19,11 +19,12 @@ use crate::record::book::Book;
 use crate::record::census::Census;
 use crate::record::tally::{Failure, Tally};
 use crate::record::timeline::Sample;
-use crate::server::{Cell, Connection, Done, Ended, Session, Statements};
+use crate::server::{Cell, Connection, Dialect, Done, Ended, Session, Statements};
 
 /// What all connections of a run share.
 pub(crate) struct Shared {
     pub config: Config,
+    pub dialect: Dialect,
     pub statements: Statements,
     pub census: Arc<Census>,
     pub run: u16,
@@ -44,10 +45,6 @@ pub(crate) enum Answer<T> {
     /// No answer; the connection is gone.
     Lost,
 }
-
-/// Errors that can come from the end of a statement rather than its beginning: interrupted or timed
-/// out (MySQL, MariaDB), error during commit, unknown error, a commit hook's veto.
-const DOUBTFUL: [u16; 6] = [1317, 1969, 3024, 1180, 1105, 3100];
 
 pub(crate) struct Lane {
     pub number: u64,
@@ -128,6 +125,7 @@ impl Lane {
         match mix.at(self.rng.random_range(0..mix.total())) {
             Operation::Read => self.read().await,
             Operation::ReadSecondary => self.read_secondary().await,
+            Operation::ReadSnapshot => self.read_snapshot().await,
             Operation::Write(dml) => self.write(dml).await,
             Operation::Transaction(ending) => self.transaction(ending).await,
             Operation::Swap => self.swap().await,
@@ -196,7 +194,8 @@ impl Lane {
                     return false;
                 }
             }
-            let attempt = Session::open(&self.shared.config.url);
+            let config = &self.shared.config;
+            let attempt = Session::of_lane(&config.url, self.number, config.async_commits);
             match tokio::time::timeout(Duration::from_secs(10), attempt).await {
                 Ok(Ok(session)) => {
                     self.adopt(session);
@@ -305,10 +304,11 @@ impl Lane {
             Err(Error::Server { code, text }) => {
                 self.session = Some(session);
                 self.shared.pulse.failed();
+                let doubtful = self.shared.dialect.is_doubtful(&code);
                 failure.code = Some(code);
                 failure.text = text;
                 self.tally.fail(failure);
-                if DOUBTFUL.contains(&code) { Answer::Doubtful } else { Answer::Refused }
+                if doubtful { Answer::Doubtful } else { Answer::Refused }
             }
             Err(Error::Lost(text) | Error::Usage(text)) => {
                 self.session = Some(session);

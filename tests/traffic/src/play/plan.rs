@@ -11,7 +11,7 @@ use crate::model::token::{Mint, Token};
 use crate::model::values;
 use crate::record::book::{Book, Known};
 use crate::record::draft::{Draft, Entry};
-use crate::server::{Cell, Statements};
+use crate::server::{Cell, Dialect, Statements};
 
 /// A statement, and what its acknowledgement means.
 pub(crate) struct Planned {
@@ -31,6 +31,7 @@ pub(crate) struct Planner<'a> {
     pub rng: &'a mut StdRng,
     pub mint: &'a Mint,
     pub draft: &'a Draft,
+    pub dialect: Dialect,
 }
 
 impl Planner<'_> {
@@ -150,7 +151,7 @@ impl Planner<'_> {
         args.extend(body(token));
         args.push(Cell::Token(token));
         let planned = one(Kind::Upsert, |s| &s.upsert, args, key, Entry::Present(new));
-        Some(Planned { affected: if old.is_some() { 2 } else { 1 }, ..planned })
+        Some(Planned { affected: old.map_or(1, |_| self.dialect.replaced()), ..planned })
     }
 
     fn replace(&mut self) -> Option<Planned> {
@@ -158,7 +159,7 @@ impl Planner<'_> {
         let version = old.map_or(1, |old| old.version + 1);
         let state = State::inserted(self.mint.draw(), version).stamped();
         let planned = one(Kind::Replace, |s| &s.replace, full(key, &state), key, Entry::Present(state));
-        Some(Planned { affected: if old.is_some() { 2 } else { 1 }, ..planned })
+        Some(Planned { affected: old.map_or(1, |_| self.dialect.replaced()), ..planned })
     }
 
     fn row_or_gap(&mut self) -> Option<(i64, Option<State>)> {

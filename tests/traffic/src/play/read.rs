@@ -1,5 +1,7 @@
 //! Reads, compared with the ledger at once: a connection must see what it has been told is there.
 
+use std::time::Duration;
+
 use rand::Rng;
 
 use super::lane::{Answer, Lane};
@@ -46,6 +48,34 @@ impl Lane {
         if let Answer::Done(rows) = self.rows(Kind::ReadSecondary, |s| &s.read_customer, vec![customer]).await {
             self.compare(key, Some(state), rows.iter().find(|seen| seen.key == key));
         }
+    }
+
+    /// By key and by the secondary index, with a snapshot that was there before the transaction came to the table: a
+    /// tool that swaps tables in between must not let it find another table's rows, or none.
+    pub async fn read_snapshot(&mut self) {
+        if !self.shared.dialect.reads_snapshots() {
+            return self.read().await;
+        }
+        let Some((key, expected)) = self.key_to_read() else { return self.write(Dml::Insert).await };
+        let Some((other, state)) = pick::present(&mut self.book, &mut self.rng, &Draft::default(), &[key]) else {
+            return self.write(Dml::Insert).await;
+        };
+        for sql in ["BEGIN ISOLATION LEVEL REPEATABLE READ", "SELECT 1"] {
+            if !matches!(self.command(Kind::Begin, sql).await, Answer::Done(_)) {
+                return self.drop_session();
+            }
+        }
+        let age = Duration::from_millis(self.rng.random_range(0..10));
+        self.pause(age).await;
+        if let Answer::Done(rows) = self.rows(Kind::ReadSnapshot, |s| &s.read, vec![Cell::Int(key)]).await {
+            self.compare(key, expected, rows.first());
+            let customer = vec![Cell::Int(values::customer(state.customer))];
+            if let Answer::Done(rows) = self.rows(Kind::ReadSnapshot, |s| &s.read_customer, customer).await {
+                self.compare(other, Some(state), rows.iter().find(|seen| seen.key == other));
+            }
+        }
+        // Nothing was changed; this says so, and is sure to end it.
+        self.roll_back().await;
     }
 
     fn compare(&mut self, key: i64, expected: Option<State>, seen: Option<&Seen>) {

@@ -16,7 +16,7 @@ use crate::model::token::Mint;
 use crate::record::census::Census;
 use crate::record::ledger::Ledger;
 use crate::record::stamp::Stamper;
-use crate::server::{Session, Statements};
+use crate::server::{Dialect, Session};
 
 /// The traffic: see [`Traffic::start`].
 pub struct Traffic;
@@ -34,7 +34,8 @@ impl Traffic {
     /// table must be at rest until this returns, and no other traffic may work on it.
     pub async fn start(config: Config) -> Result<Handle, Error> {
         config.check()?;
-        let statements = Statements::new(&config.table)?;
+        let dialect = Dialect::of(&config.url)?;
+        let statements = dialect.statements(&config.table)?;
         let mut session = Session::open(&config.url).await?;
         let census = Census::take(&mut session, &statements).await?;
         session.close().await?;
@@ -44,12 +45,13 @@ impl Traffic {
         let mut sessions = Vec::new();
         let mut mints = Vec::new();
         for number in 0..count {
-            sessions.push(Session::open(&config.url).await?);
+            sessions.push(Session::of_lane(&config.url, number, config.async_commits).await?);
             mints.push(Mint::new(run, number));
         }
         let epoch = Instant::now();
         let stamper = Stamper::new(epoch, mints.iter().map(Mint::counter).collect());
         let shared = Arc::new(Shared {
+            dialect,
             statements,
             census: Arc::new(census),
             run,

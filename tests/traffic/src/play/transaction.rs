@@ -150,7 +150,7 @@ impl Lane {
 
     /// Nothing was committed, so nothing is noted. If the rollback fails, the connection goes: its
     /// open transaction must not leak into the next operation.
-    async fn roll_back(&mut self) {
+    pub async fn roll_back(&mut self) {
         if self.session.is_some() && !matches!(self.command(Kind::Rollback, "ROLLBACK").await, Answer::Done(_)) {
             self.drop_session();
         }

@@ -8,7 +8,8 @@ use crate::server::Done;
 
 impl Lane {
     pub fn planner<'a>(&'a mut self, draft: &'a Draft) -> Planner<'a> {
-        Planner { book: &mut self.book, rng: &mut self.rng, mint: &self.mint, draft }
+        let dialect = self.shared.dialect;
+        Planner { book: &mut self.book, rng: &mut self.rng, mint: &self.mint, draft, dialect }
     }
 
     pub async fn write(&mut self, dml: Dml) {

@@ -1,4 +1,4 @@
-//! XA transactions: prepared, held for a while, then committed or rolled back, sometimes by another
+//! XA transactions (on PostgreSQL two-phase commits): prepared, held for a while, then committed or rolled back, sometimes by another
 //! connection than the one that prepared them.
 //!
 //! MariaDB loses such a transaction if another connection commits it in the moment between the server
@@ -22,9 +22,6 @@ use crate::server::{Connection, Ended, Handover, Session};
 
 const STEPS: [Dml; 6] =
     [Dml::Insert, Dml::Update, Dml::Update, Dml::Delete, Dml::UpdateKeyAndEmail, Dml::InsertExplicit];
-
-/// "Unknown XID": never prepared, or finished already.
-const XAER_NOTA: u16 = 1397;
 
 /// A transaction that is prepared, or may be.
 struct Prepared<'a> {
@@ -64,7 +61,7 @@ impl Lane {
     }
 
     async fn xa(&mut self, xid: &str, handover: Handover) {
-        if !matches!(self.command(Kind::XaStart, &format!("XA START {xid}")).await, Answer::Done(_)) {
+        if !matches!(self.command(Kind::XaStart, &self.shared.dialect.begin_prepared(xid)).await, Answer::Done(_)) {
             return self.drop_session();
         }
         let mut draft = Draft::default();
@@ -87,12 +84,14 @@ impl Lane {
                 return self.drop_session();
             }
         }
-        if !matches!(self.command(Kind::XaEnd, &format!("XA END {xid}")).await, Answer::Done(_)) {
+        if let Some(end) = self.shared.dialect.end_prepared(xid)
+            && !matches!(self.command(Kind::XaEnd, &end).await, Answer::Done(_))
+        {
             return self.drop_session();
         }
         let Some(by) = self.current() else { return };
         let mut prepared = Prepared { xid, by, finishing: by, handover };
-        match self.command(Kind::XaPrepare, &format!("XA PREPARE {xid}")).await {
+        match self.command(Kind::XaPrepare, &self.shared.dialect.prepare(xid)).await {
             Answer::Done(_) => self.hold_and_finish(&mut prepared, &draft).await,
             // Prepared or not, it is never to be committed.
             _ => {
@@ -126,7 +125,7 @@ impl Lane {
             (false, _) => (Kind::XaRollback, "ROLLBACK"),
         };
         prepared.finishing = self.current().unwrap_or(prepared.by);
-        let settled = match self.command(kind, &format!("XA {verb} {}", prepared.xid)).await {
+        let settled = match self.command(kind, &self.shared.dialect.finish_prepared(verb, prepared.xid)).await {
             Answer::Done(_) => Settled::Finished,
             // It was prepared, and only this lane finishes it: unknown now means finished before.
             Answer::Lost => match self.settle(verb, prepared).await {
@@ -183,6 +182,7 @@ impl Lane {
     /// Finishes a transaction that may be prepared, whatever connection that takes.
     async fn settle(&mut self, verb: &str, prepared: &mut Prepared<'_>) -> Settled {
         // Longer than a server takes to come back: what is left prepared blocks its rows for good.
+        let dialect = self.shared.dialect;
         let deadline = Instant::now() + Duration::from_secs(120);
         while Instant::now() < deadline && self.connected(true).await {
             let current = self.current();
@@ -195,9 +195,9 @@ impl Lane {
             }
             let Some(session) = self.session.as_mut() else { continue };
             prepared.finishing = session.connection();
-            match session.command(&format!("XA {verb} {}", prepared.xid)).await {
+            match session.command(&dialect.finish_prepared(verb, prepared.xid)).await {
                 Ok(_) => return Settled::Finished,
-                Err(Error::Server { code: XAER_NOTA, .. }) => return Settled::Unknown,
+                Err(Error::Server { code, .. }) if dialect.is_unknown_transaction(&code) => return Settled::Unknown,
                 Err(Error::Server { .. }) => tokio::time::sleep(Duration::from_millis(100)).await,
                 Err(_) => self.drop_session(),
             }

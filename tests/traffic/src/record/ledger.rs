@@ -12,6 +12,7 @@ use super::tally::{Failure, Findings, Tally};
 use super::timeline::{Sample, Window, window};
 use crate::config::Config;
 use crate::play::lane::LaneRecord;
+use crate::server::Dialect;
 
 /// All that the server acknowledged, and when. Compare it with a table: [`Ledger::verify`].
 pub struct Ledger {
@@ -26,6 +27,8 @@ pub struct Ledger {
     pub(crate) tally: Tally,
     pub(crate) stamps: Vec<Stamp>,
     pub(crate) elapsed: Duration,
+    /// The server can have snapshots older than a swap.
+    pub(crate) reads_snapshots: bool,
     samples: Vec<Sample>,
 }
 
@@ -52,6 +55,7 @@ impl Ledger {
             tally: Tally::default(),
             stamps,
             elapsed,
+            reads_snapshots: Dialect::of(&config.url).is_ok_and(Dialect::reads_snapshots),
             samples: Vec::new(),
         };
         for (writer, record) in (0..).zip(records) {

@@ -4,6 +4,7 @@
 mod live;
 mod stage;
 mod tamper;
+mod words;
 
 use crate::error::Error;
 use stage::Stage;
@@ -39,5 +40,6 @@ async fn play(stage: &mut Stage) -> Result<(), Error> {
     live::table_goes_away(stage).await?;
     live::connections_die(stage).await?;
     live::swap(stage).await?;
+    live::swap_under_snapshots(stage).await?;
     live::swap_without_draining(stage).await
 }

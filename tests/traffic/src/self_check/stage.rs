@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use super::words::Words;
 use crate::check::verdict::Verdict;
 use crate::config::{Config, Mix};
 use crate::error::Error;
 use crate::fill::{FillOptions, fill};
 use crate::play::traffic::{Handle, Traffic};
-use crate::server::Session;
+use crate::server::{Dialect, Session};
 
 pub(crate) struct Stage {
     pub url: String,
@@ -16,6 +17,7 @@ pub(crate) struct Stage {
     pub old: String,
     pub spare: String,
     pub steps: Vec<String>,
+    pub words: Words,
     session: Session,
 }
 
@@ -30,6 +32,7 @@ impl Stage {
             spare: format!("{table}_spare"),
             table,
             steps: Vec::new(),
+            words: Words(Dialect::of(url)?),
             session,
         })
     }
@@ -43,11 +46,19 @@ impl Stage {
         // The connection may be in any state after a failure.
         self.session = Session::open(&self.url).await?;
         self.sql(&format!("DROP TABLE IF EXISTS {table}, {old}, {spare}")).await?;
+        if self.words.0 == Dialect::Postgres {
+            self.sql(&format!("DROP TYPE IF EXISTS {table}_status")).await?;
+        }
         Ok(())
     }
 
     /// A fresh table with a unique e-mail address, and traffic on it.
     pub async fn traffic(&mut self, rows: u64, xa: bool) -> Result<Handle, Error> {
+        // The swaps here are plain ones, under which a snapshot that is older finds another table.
+        self.traffic_of(rows, xa, Mix { read_snapshot: 0, ..Mix::default() }).await
+    }
+
+    pub async fn traffic_of(&mut self, rows: u64, xa: bool, mix: Mix) -> Result<Handle, Error> {
         self.sweep().await?;
         let options = FillOptions { table: self.table.clone(), rows, replace: true, unique_email: true };
         fill(&self.url, &options).await?;
@@ -55,7 +66,7 @@ impl Stage {
             table: self.table.clone(),
             writers: 8,
             rate_per_s: 500.0,
-            mix: Mix::default(),
+            mix,
             xa,
             xa_hold: Duration::from_millis(100),
             ..Config::new(&self.url)

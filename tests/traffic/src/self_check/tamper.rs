@@ -20,11 +20,11 @@ pub(crate) async fn run(stage: &mut Stage) -> Result<(), Error> {
     let traffic = stage.traffic(20_000, true).await?;
     wait(1500).await;
     // A swap in small: a copy of this moment stays, and the traffic goes on.
-    stage.sql(&format!("CREATE TABLE {old} LIKE {table}")).await?;
+    stage.sql(&stage.words.like(&old, &table)).await?;
     traffic.stamp("cutover");
-    stage.sql(&format!("LOCK TABLES {table} WRITE, {old} WRITE")).await?;
+    stage.sql(&stage.words.lock([&table, &old])).await?;
     stage.sql(&format!("INSERT INTO {old} SELECT * FROM {table}")).await?;
-    stage.sql("UNLOCK TABLES").await?;
+    stage.sql(stage.words.unlock()).await?;
     traffic.stamp("swapped");
     wait(1500).await;
     let ledger = traffic.stop().await;
@@ -40,7 +40,7 @@ pub(crate) async fn run(stage: &mut Stage) -> Result<(), Error> {
     let unstamped = ledger.verify_old(&stage.url, &old, "never").await;
     stage.expect(unstamped.is_err(), "a kept table without the stamp of its swap can't be checked", &"")?;
 
-    stage.sql(&format!("CREATE TABLE {spare} LIKE {table}")).await?;
+    stage.sql(&stage.words.like(&spare, &table)).await?;
     stage.sql(&format!("INSERT INTO {spare} SELECT * FROM {table}")).await?;
     for tamper in tampers(&table, &ledger)? {
         let rows = stage.sql(&tamper.sql).await?;
@@ -116,7 +116,8 @@ async fn kept_table(stage: &mut Stage, ledger: &Ledger) -> Result<(), Error> {
     let Some((key, _)) = late else {
         return Err(Error::Usage("self-check: nothing was written after the swap".into()));
     };
-    stage.sql(&format!("REPLACE INTO {old} SELECT * FROM {table} WHERE id = {key}")).await?;
+    stage.sql(&format!("DELETE FROM {old} WHERE id = {key}")).await?;
+    stage.sql(&format!("INSERT INTO {old} SELECT * FROM {table} WHERE id = {key}")).await?;
     let verdict = ledger.verify_old(&stage.url, &old, "swapped").await?;
     let reported = verdict.newer.count == 1 && verdict.newer.examples.iter().all(|example| example.key == *key);
     let step = "a write reaches the kept table after the swap: newer";

@@ -1,12 +1,10 @@
-//! One connection to the server.
+//! One connection, to whichever server.
 
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
-use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Opts, OptsBuilder, Params, Value};
-
-use super::cell::{self, Cell};
+use super::cell::Cell;
+use super::dialect::Dialect;
+use super::{mysql, postgres};
 use crate::error::Error;
 use crate::model::row::Seen;
 
@@ -17,10 +15,10 @@ pub(crate) struct Done {
     pub last_insert_id: Option<u64>,
 }
 
-/// When another connection may finish a prepared XA transaction.
+/// When another connection may finish a prepared transaction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Handover {
-    /// At once: MySQL since 8.0.29, by default.
+    /// At once: PostgreSQL; MySQL since 8.0.29, by default.
     AtPrepare,
     /// When the connection that prepared it has ended, down to InnoDB, which this account can see.
     Seen,
@@ -46,64 +44,63 @@ pub(crate) enum Ended {
     Restarted,
 }
 
-/// A connection, in UTC and READ COMMITTED, over TCP even when the server is on this machine: what an application has.
 pub(crate) struct Session {
-    conn: Conn,
+    inner: Inner,
     connection: Connection,
 }
 
-/// Server errors that end the session: shutdown, KILL (MySQL, MariaDB), idle timeout.
-const SESSION_ENDS: [u16; 4] = [1053, 1927, 3169, 4031];
-
-fn error(e: mysql_async::Error) -> Error {
-    match e {
-        mysql_async::Error::Server(s) if SESSION_ENDS.contains(&s.code) => Error::Lost(s.to_string()),
-        mysql_async::Error::Server(s) => Error::Server { code: s.code, text: s.message },
-        mysql_async::Error::Url(e) => Error::Usage(e.to_string()),
-        other => Error::Lost(other.to_string()),
-    }
+enum Inner {
+    MySql(mysql::Session),
+    Postgres(postgres::Session),
 }
 
-fn params(args: Vec<Cell>) -> Params {
-    if args.is_empty() { Params::Empty } else { Params::Positional(args.into_iter().map(Value::from).collect()) }
-}
-
-/// For how long the server has been up, in whole seconds.
-async fn uptime(conn: &mut Conn) -> Result<Duration, Error> {
-    let row: Option<(String, u64)> = conn.query_first("SHOW GLOBAL STATUS LIKE 'Uptime'").await.map_err(error)?;
-    row.map(|(_, seconds)| Duration::from_secs(seconds)).ok_or_else(|| Error::Usage("the server has no Uptime".into()))
+/// The same call on either.
+macro_rules! either {
+    ($inner:expr, $session:ident => $call:expr) => {
+        match $inner {
+            Inner::MySql($session) => $call,
+            Inner::Postgres($session) => $call,
+        }
+    };
 }
 
 impl Session {
+    /// A connection that looks and sets up; what it commits is on disk.
     pub async fn open(url: &str) -> Result<Session, Error> {
-        let opts = Opts::from_url(url).map_err(|e| Error::Usage(format!("{url}: {e}")))?;
-        let opts = OptsBuilder::from_opts(opts)
-            .prefer_socket(false)
-            .stmt_cache_size(64)
-            // REPEATABLE READ takes gap locks, over which writers with keys of their own can deadlock:
-            // here a failed statement must mean that the schema change made it fail.
-            .init(vec!["SET time_zone = '+00:00'", "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"]);
-        let mut conn = Conn::new(opts).await.map_err(error)?;
+        Session::with(url, postgres::Manner { prepares: true, asynchronous: false }).await
+    }
+
+    /// The connection of a lane: each second one of the application's prepares its statements, and each second two
+    /// commit without waiting for the disk, if `asynchronous` ones are wanted.
+    pub async fn of_lane(url: &str, number: u64, asynchronous: bool) -> Result<Session, Error> {
+        let manner = postgres::Manner { prepares: number % 2 == 0, asynchronous: asynchronous && number / 2 % 2 == 1 };
+        Session::with(url, manner).await
+    }
+
+    async fn with(url: &str, manner: postgres::Manner) -> Result<Session, Error> {
+        let mut inner = match Dialect::of(url)? {
+            Dialect::MySql => Inner::MySql(mysql::Session::open(url).await?),
+            Dialect::Postgres => Inner::Postgres(postgres::Session::open(url, manner).await?),
+        };
         let opened = Instant::now();
-        let server_started = opened.checked_sub(uptime(&mut conn).await?).unwrap_or(opened);
-        let connection = Connection { id: conn.id(), opened, server_started };
-        Ok(Session { conn, connection })
+        let uptime = either!(&mut inner, session => session.uptime().await)?;
+        let server_started = opened.checked_sub(uptime).unwrap_or(opened);
+        let connection = Connection { id: either!(&inner, session => session.id()), opened, server_started };
+        Ok(Session { inner, connection })
     }
 
     pub fn connection(&self) -> Connection {
         self.connection
     }
 
-    /// Runs a prepared statement.
+    /// Runs a statement that changes rows.
     pub async fn execute(&mut self, sql: &str, args: Vec<Cell>) -> Result<Done, Error> {
-        self.conn.exec_drop(sql, params(args)).await.map_err(error)?;
-        Ok(Done { affected: self.conn.affected_rows(), last_insert_id: self.conn.last_insert_id() })
+        either!(&mut self.inner, session => session.execute(sql, args).await)
     }
 
     /// Runs a statement as text: transaction control, DDL, and what can't be prepared.
     pub async fn command(&mut self, sql: &str) -> Result<Done, Error> {
-        self.conn.query_drop(sql).await.map_err(error)?;
-        Ok(Done { affected: self.conn.affected_rows(), last_insert_id: self.conn.last_insert_id() })
+        either!(&mut self.inner, session => session.command(sql).await)
     }
 
     /// The rows of a query whose columns are those of the table, in their order.
@@ -114,62 +111,44 @@ impl Session {
     }
 
     /// The same, one row after the other, for a table that is larger than memory.
-    pub async fn scan(&mut self, sql: &str, args: Vec<Cell>, mut each: impl FnMut(Seen) + Send) -> Result<(), Error> {
-        let mut stream = self.conn.exec_stream::<mysql_async::Row, _, _>(sql, params(args)).await.map_err(error)?;
-        while let Some(row) = stream.next().await {
-            let row = row.map_err(error)?;
-            each(cell::row(row.unwrap()).map_err(Error::Usage)?);
-        }
-        Ok(())
+    pub async fn scan(&mut self, sql: &str, args: Vec<Cell>, each: impl FnMut(Seen) + Send) -> Result<(), Error> {
+        either!(&mut self.inner, session => session.scan(sql, args, each).await)
     }
 
     /// The one number of a query's one row.
     pub async fn number(&mut self, sql: &str) -> Result<Option<u64>, Error> {
-        let row: Option<Option<u64>> = self.conn.query_first(sql).await.map_err(error)?;
-        Ok(row.flatten())
+        either!(&mut self.inner, session => session.number(sql).await)
     }
 
     /// Whether the server has ended a connection of our own user.
     pub async fn ended(&mut self, which: Connection) -> Result<Ended, Error> {
         // Whole seconds at both ends, so two for the rounding.
-        if uptime(&mut self.conn).await? + Duration::from_secs(2) < which.server_started.elapsed() {
+        let uptime = either!(&mut self.inner, session => session.uptime().await)?;
+        if uptime + Duration::from_secs(2) < which.server_started.elapsed() {
             return Ok(Ended::Restarted);
         }
-        let rows: Vec<mysql_async::Row> = self.conn.query("SHOW PROCESSLIST").await.map_err(error)?;
-        let there = rows.iter().any(|row| row.get::<u64, _>(0) == Some(u64::from(which.id)));
+        let there = either!(&mut self.inner, session => session.has(which.id).await)?;
         Ok(if there { Ended::NotYet } else { Ended::Alone })
     }
 
     /// When a prepared transaction leaves the connection that prepared it.
     pub async fn handover(&mut self) -> Result<Handover, Error> {
-        match self.number("SELECT @@xa_detach_on_prepare").await {
-            Ok(Some(1)) => return Ok(Handover::AtPrepare),
-            Ok(_) | Err(Error::Server { .. }) => {}
-            Err(lost) => return Err(lost),
-        }
-        match self.innodb_transactions().await {
-            Ok(_) => Ok(Handover::Seen),
-            Err(Error::Server { .. }) => Ok(Handover::Unseen),
-            Err(lost) => Err(lost),
+        match &mut self.inner {
+            Inner::MySql(session) => session.handover().await,
+            Inner::Postgres(_) => Ok(Handover::AtPrepare),
         }
     }
 
-    /// Whether InnoDB holds no transaction of this connection any more.
+    /// Whether the server holds no transaction of this connection any more.
     pub async fn holds_no_transaction(&mut self, id: u32) -> Result<bool, Error> {
-        // Not information_schema.innodb_trx: it is cached, and may be older than the transaction.
-        Ok(!self.innodb_transactions().await?.contains(&format!("thread id {id},")))
-    }
-
-    async fn innodb_transactions(&mut self) -> Result<String, Error> {
-        let status: Option<(String, String, String)> =
-            self.conn.query_first("SHOW ENGINE INNODB STATUS").await.map_err(error)?;
-        let text = status.map(|(_, _, text)| text).unwrap_or_default();
-        // What is before this names connections of past deadlocks.
-        Ok(text.rsplit("LIST OF TRANSACTIONS").next().unwrap_or_default().to_owned())
+        match &mut self.inner {
+            Inner::MySql(session) => session.holds_no_transaction(id).await,
+            Inner::Postgres(session) => Ok(!session.has(id).await?),
+        }
     }
 
     /// Says goodbye; the server ends the session and gives up what it held.
     pub async fn close(self) -> Result<(), Error> {
-        self.conn.disconnect().await.map_err(error)
+        either!(self.inner, session => session.close().await)
     }
 }

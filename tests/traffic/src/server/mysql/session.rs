@@ -1,0 +1,127 @@
+//! One connection to MySQL or MariaDB.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Opts, OptsBuilder, Params, Value};
+
+use super::values;
+use crate::error::Error;
+use crate::model::row::Seen;
+use crate::server::cell::Cell;
+use crate::server::{Done, Handover};
+
+/// A connection, in UTC and READ COMMITTED, over TCP even when the server is on this machine: what an application has.
+pub(crate) struct Session {
+    conn: Conn,
+}
+
+/// Server errors that end the session: shutdown, KILL (MySQL, MariaDB), idle timeout.
+const SESSION_ENDS: [u16; 4] = [1053, 1927, 3169, 4031];
+
+fn error(e: mysql_async::Error) -> Error {
+    match e {
+        mysql_async::Error::Server(s) if SESSION_ENDS.contains(&s.code) => Error::Lost(s.to_string()),
+        mysql_async::Error::Server(s) => Error::Server { code: s.code.to_string(), text: s.message },
+        mysql_async::Error::Url(e) => Error::Usage(e.to_string()),
+        other => Error::Lost(other.to_string()),
+    }
+}
+
+fn params(args: Vec<Cell>) -> Params {
+    if args.is_empty() { Params::Empty } else { Params::Positional(args.into_iter().map(Value::from).collect()) }
+}
+
+impl Session {
+    pub async fn open(url: &str) -> Result<Session, Error> {
+        let opts = Opts::from_url(url).map_err(|e| Error::Usage(format!("{url}: {e}")))?;
+        let opts = OptsBuilder::from_opts(opts)
+            .prefer_socket(false)
+            .stmt_cache_size(64)
+            // REPEATABLE READ takes gap locks, over which writers with keys of their own can deadlock:
+            // here a failed statement must mean that the schema change made it fail.
+            .init(vec!["SET time_zone = '+00:00'", "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"]);
+        Ok(Session { conn: Conn::new(opts).await.map_err(error)? })
+    }
+
+    /// The server's number of this connection.
+    pub fn id(&self) -> u32 {
+        self.conn.id()
+    }
+
+    /// For how long the server has been up, in whole seconds.
+    pub async fn uptime(&mut self) -> Result<Duration, Error> {
+        let row: Option<(String, u64)> =
+            self.conn.query_first("SHOW GLOBAL STATUS LIKE 'Uptime'").await.map_err(error)?;
+        let none = || Error::Usage("the server has no Uptime".into());
+        row.map(|(_, seconds)| Duration::from_secs(seconds)).ok_or_else(none)
+    }
+
+    /// Runs a prepared statement.
+    pub async fn execute(&mut self, sql: &str, args: Vec<Cell>) -> Result<Done, Error> {
+        self.conn.exec_drop(sql, params(args)).await.map_err(error)?;
+        Ok(Done { affected: self.conn.affected_rows(), last_insert_id: self.conn.last_insert_id() })
+    }
+
+    /// Runs a statement as text: transaction control, DDL, and what can't be prepared.
+    pub async fn command(&mut self, sql: &str) -> Result<Done, Error> {
+        self.conn.query_drop(sql).await.map_err(error)?;
+        Ok(Done { affected: self.conn.affected_rows(), last_insert_id: self.conn.last_insert_id() })
+    }
+
+    /// The rows of a query whose columns are those of the table, one after the other.
+    pub async fn scan(&mut self, sql: &str, args: Vec<Cell>, mut each: impl FnMut(Seen) + Send) -> Result<(), Error> {
+        let mut stream = self.conn.exec_stream::<mysql_async::Row, _, _>(sql, params(args)).await.map_err(error)?;
+        while let Some(row) = stream.next().await {
+            let row = row.map_err(error)?;
+            each(values::row(row.unwrap()).map_err(Error::Usage)?);
+        }
+        Ok(())
+    }
+
+    /// The one number of a query's one row.
+    pub async fn number(&mut self, sql: &str) -> Result<Option<u64>, Error> {
+        let row: Option<Option<u64>> = self.conn.query_first(sql).await.map_err(error)?;
+        Ok(row.flatten())
+    }
+
+    /// Whether the server has a connection of our own user with this number.
+    pub async fn has(&mut self, id: u32) -> Result<bool, Error> {
+        let rows: Vec<mysql_async::Row> = self.conn.query("SHOW PROCESSLIST").await.map_err(error)?;
+        Ok(rows.iter().any(|row| row.get::<u64, _>(0) == Some(u64::from(id))))
+    }
+
+    /// When a prepared transaction leaves the connection that prepared it.
+    pub async fn handover(&mut self) -> Result<Handover, Error> {
+        match self.number("SELECT @@xa_detach_on_prepare").await {
+            Ok(Some(1)) => return Ok(Handover::AtPrepare),
+            Ok(_) | Err(Error::Server { .. }) => {}
+            Err(lost) => return Err(lost),
+        }
+        match self.innodb_transactions().await {
+            Ok(_) => Ok(Handover::Seen),
+            Err(Error::Server { .. }) => Ok(Handover::Unseen),
+            Err(lost) => Err(lost),
+        }
+    }
+
+    /// Whether InnoDB holds no transaction of this connection any more.
+    pub async fn holds_no_transaction(&mut self, id: u32) -> Result<bool, Error> {
+        // Not information_schema.innodb_trx: it is cached, and may be older than the transaction.
+        Ok(!self.innodb_transactions().await?.contains(&format!("thread id {id},")))
+    }
+
+    async fn innodb_transactions(&mut self) -> Result<String, Error> {
+        let status: Option<(String, String, String)> =
+            self.conn.query_first("SHOW ENGINE INNODB STATUS").await.map_err(error)?;
+        let text = status.map(|(_, _, text)| text).unwrap_or_default();
+        // What is before this names connections of past deadlocks.
+        Ok(text.rsplit("LIST OF TRANSACTIONS").next().unwrap_or_default().to_owned())
+    }
+
+    /// Says goodbye; the server ends the session and gives up what it held.
+    pub async fn close(self) -> Result<(), Error> {
+        self.conn.disconnect().await.map_err(error)
+    }
+}
