@@ -148,9 +148,9 @@ impl PostgresSource {
 }
 
 /// The lag of the slowest standby; nothing without one. Those that read a logical slot are not standbys: they confirm when
-/// it suits them.
+/// it suits them. Nor is pg_receivewal, which never applies anything (its lag grew for ever, and held the copy: seen).
 const LAG: &str = "(SELECT coalesce(max(extract(epoch FROM r.replay_lag) * 1000), 0)::bigint FROM pg_stat_replication r \
-    WHERE NOT EXISTS (SELECT 1 FROM pg_replication_slots s WHERE s.active_pid = r.pid AND s.slot_type = 'logical'))";
+    WHERE r.replay_lsn IS NOT NULL AND NOT EXISTS (SELECT 1 FROM pg_replication_slots s WHERE s.active_pid = r.pid AND s.slot_type = 'logical'))";
 
 fn gauge(name: &str) -> Result<&'static str> {
     let found = GAUGES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
