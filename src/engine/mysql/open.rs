@@ -140,8 +140,9 @@ impl Prepared {
                 Shadow::read(&mut session, &names, &facts.table, &alter).await?
             }
             None => {
-                state::announce(&mut session, &names).await?;
+                let announced = state::announce(&mut session, &names).await?;
                 let built = Shadow::build(&mut session, &names, &facts.table, &alter).await;
+                state::still(&mut session, &names, &announced).await?;
                 if built.is_ok() {
                     session.exec(&format!("DROP TABLE IF EXISTS {}", names.shadow)).await?;
                 }
@@ -207,9 +208,12 @@ impl Prepared {
     pub async fn begin(self, settings: &mut Settings) -> Result<Begun> {
         let rewrite = Rc::new(self.rewrite());
         let Prepared { request, mut session, mut lock, names, facts, alter, shadow, key, earlier } = self;
-        if earlier.is_none() {
-            state::announce(&mut session, &names).await?;
+        let run = if let Some(record) = earlier {
+            record.id
+        } else {
+            let announced = state::announce(&mut session, &names).await?;
             if let Err(error) = Shadow::build(&mut session, &names, &facts.table, &alter).await {
+                state::still(&mut session, &names, &announced).await?;
                 state::retract(&mut session, &names).await?;
                 return Err(error);
             }
@@ -223,11 +227,12 @@ impl Prepared {
                 key: key.clone(),
                 started_at: describe(&feed::current_position(&mut session).await?),
             };
-            state::create(&mut session, &names, &record).await?;
+            state::create(&mut session, &names, &announced, &record).await?;
             failpoint::hit("run-stored", &[]).await;
-        }
+            record.id
+        };
         let life = rand::rng().random::<u64>() >> 1;
-        let (epoch, checkpoint) = state::begin_life(&mut session, &names.state, life).await?;
+        let (epoch, checkpoint) = state::begin_life(&mut session, &names.state, &run, life).await?;
         lock.of_life(&names.state, life);
         let from = match &checkpoint {
             Some(stored) => Some(here(&mut session, &stored.position).await?),
