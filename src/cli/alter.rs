@@ -11,9 +11,10 @@ use super::settings::Chunk;
 use crate::engine::Patience;
 use crate::engine::mysql::connect::Address;
 use crate::engine::mysql::failover;
-use crate::engine::mysql::open::{Begun, Finish, Look, Prepared, Request, watched};
+use crate::engine::mysql::open::{Prepared as MySql, Request};
 use crate::engine::mysql::source::Watch;
 use crate::engine::mysql::sql::Table;
+use crate::engine::opening::{Begun, Finish, Look, Prepared, watched};
 use crate::error::{Error, Kind, Result};
 use crate::operate::control::{Control, listen};
 use crate::operate::progress::Progress;
@@ -40,20 +41,26 @@ fn broken_off(error: Error) -> Error {
 }
 
 async fn alter(request: AlterRequest) -> Result<()> {
-    let mut throttle = Throttle::new(request.throttle.clone());
-    let prepared = match Prepared::look(engine_request(&request, &throttle).await?).await? {
+    let throttle = Throttle::new(request.throttle.clone());
+    let look = MySql::look(engine_request(&request, &throttle).await?).await?;
+    run_of(&request, look, throttle).await
+}
+
+/// The run, whatever the engine.
+async fn run_of<P: Prepared>(request: &AlterRequest, look: Look<P>, mut throttle: Throttle) -> Result<()> {
+    let prepared = match look {
         Look::Prepared(prepared) => *prepared,
-        Look::SwappedBefore(finish) => return swapped_before(&request, &finish).await,
-        Look::DoneBefore(finish) => return done_before(&request, &finish).await,
+        Look::SwappedBefore(finish) => return swapped_before(request, &*finish).await,
+        Look::DoneBefore(finish) => return done_before(request, &*finish).await,
     };
     let mut plan = prepared.plan()?;
-    tell_verification(&request, &mut plan);
-    if !approve(&plan, &request)? {
+    tell_verification(request, &mut plan);
+    if !approve(&plan, request)? {
         return Ok(());
     }
     // Signals are listened for only from here on: at the question, Ctrl-C just ends the process.
     let control = Control::new(request.cutover.postpone_flag_file.clone());
-    let mut settings = settings(&request);
+    let mut settings = settings(request);
     let mut stats = Stats::new();
     let begun = prepared.begin(&mut settings).await?;
     if let Some(before) = &begun.start.resume {
@@ -63,7 +70,7 @@ async fn alter(request: AlterRequest) -> Result<()> {
     stats.position_at_start = Some(begun.started_at.clone());
     let progress = Progress::start(stats.watch(), request.output);
     let ended = tokio::select! {
-        ended = pipeline(&request, begun, &settings, &control, &mut throttle, &mut stats) => ended,
+        ended = pipeline(request, begun, &settings, &control, &mut throttle, &mut stats) => ended,
         error = listen(control.clone()) => Err(error),
     };
     // The display ends before anything else is said, whether the run went well or not.
@@ -98,9 +105,9 @@ fn complete(error: Error) -> Error {
 }
 
 /// Runs the pipeline, then does what is left to do by its outcome.
-async fn pipeline(
+async fn pipeline<P: Prepared>(
     request: &AlterRequest,
-    begun: Begun,
+    begun: Begun<P>,
     settings: &Settings,
     control: &Control,
     throttle: &mut Throttle,
@@ -125,7 +132,7 @@ async fn pipeline(
 }
 
 /// An earlier life swapped the tables and was cut off before it could say so.
-async fn swapped_before(request: &AlterRequest, finish: &Finish) -> Result<()> {
+async fn swapped_before(request: &AlterRequest, finish: &impl Finish) -> Result<()> {
     if request.dry_run {
         return Err(Error::refused(
             "An earlier run has swapped the tables already and was cut off before it tidied up.",
@@ -142,7 +149,7 @@ async fn swapped_before(request: &AlterRequest, finish: &Finish) -> Result<()> {
 }
 
 /// An earlier run made this change, and ended. With `--drop-old` what it kept goes now.
-async fn done_before(request: &AlterRequest, finish: &Finish) -> Result<()> {
+async fn done_before(request: &AlterRequest, finish: &impl Finish) -> Result<()> {
     let drop_old = request.cutover.drop_old && !request.dry_run;
     if drop_old {
         finish.drop_old().await?;
@@ -154,7 +161,7 @@ async fn done_before(request: &AlterRequest, finish: &Finish) -> Result<()> {
     Ok(())
 }
 
-fn old_table(finish: &Finish) -> OldTable {
+fn old_table(finish: &impl Finish) -> OldTable {
     OldTable { name: finish.old_table(), drop: finish.drop_old_statement() }
 }
 

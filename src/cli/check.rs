@@ -4,9 +4,10 @@ use super::alter::address;
 use super::plan_view;
 use super::request::CheckRequest;
 use super::runtime;
-use crate::engine::mysql::open::{Look, Prepared, Request};
+use crate::engine::mysql::open::{Prepared as MySql, Request};
 use crate::engine::mysql::source::Watch;
 use crate::engine::mysql::sql::Table;
+use crate::engine::opening::{Finish, Look, Prepared};
 use crate::error::{Error, Result};
 
 pub fn run(request: CheckRequest) -> Result<()> {
@@ -14,7 +15,7 @@ pub fn run(request: CheckRequest) -> Result<()> {
 }
 
 async fn check(request: CheckRequest) -> Result<()> {
-    let look = Prepared::look(Request {
+    let look = MySql::look(Request {
         address: address(&request.connection).await?,
         table: Table::new(&request.table.database, &request.table.table),
         alter: request.alter,

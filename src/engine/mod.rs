@@ -8,6 +8,7 @@
 //! at any await point; what a dropped future leaves behind is the engine's to bound (see `fence`).
 
 pub mod mysql;
+pub mod opening;
 pub mod postgres;
 #[cfg(feature = "sim")]
 pub mod sim;
@@ -141,6 +142,12 @@ pub trait Mirror {
     /// is one. Idempotent. The read of the source begins after the call. `Transient` also when the outcome is unknown: then the engine has made
     /// sure that the earlier attempt can no longer commit before the next one begins.
     async fn sync(&self, lane: Lane, rows: Rows<'_>, note: Option<&LaneNote>) -> Result<Synced>;
+
+    /// Builds one of what is better built once the rows are there (an index). No sync begins meanwhile. True:
+    /// there is more to build. May be called again after any end, also in a later life.
+    async fn build(&self) -> Result<bool> {
+        Ok(false)
+    }
 
     /// Compares the shadow's rows of this set with what a sync would put there now: every column, by
     /// its bytes. Both sides are read after the call and before its return, in one snapshot where the

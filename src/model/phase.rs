@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 pub enum Phase {
     /// Ranges are copied while changes are applied.
     Copy,
-    /// Every range is copied; the stream is being caught up with.
+    /// Every range is copied; indexes that were left for now are built, one after the other, and changes
+    /// are applied between them.
+    Index,
+    /// All is built; the stream is being caught up with.
     CatchUp,
     /// Caught up; every range is compared on both sides, and what differs is synced again.
     Verify,
@@ -25,7 +28,8 @@ impl Phase {
         use Phase::*;
         matches!(
             (self, next),
-            (Copy, CatchUp)
+            (Copy, Index)
+                | (Index, CatchUp)
                 | (CatchUp, Verify)
                 | (CatchUp, Ready)
                 | (Verify, Ready)
@@ -38,6 +42,7 @@ impl Phase {
     pub fn name(self) -> &'static str {
         match self {
             Phase::Copy => "copy",
+            Phase::Index => "index",
             Phase::CatchUp => "catch-up",
             Phase::Verify => "verify",
             Phase::Ready => "ready",

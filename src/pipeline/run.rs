@@ -79,6 +79,7 @@ pub(super) enum Done<F> {
         result: Result<()>,
     },
     Pressure(Result<Pressure>),
+    Built(Result<bool>),
     /// The end of a range to compare.
     Bound(Result<Option<Key>>),
     Looked {
@@ -118,6 +119,8 @@ pub(super) struct Run<'a, S: Source, M: Mirror> {
     idle_appliers: Vec<Lane>,
     /// Chunks and batches in flight.
     pub(super) syncs: usize,
+    /// The mirror builds something, and no sync may begin.
+    building: bool,
     storing: bool,
     store_due: Instant,
     pressing: bool,
@@ -174,6 +177,7 @@ pub async fn run<S: Source, F: Feed, M: Mirror>(
         cutover: Cutover::idle(now),
         idle_appliers: (0..settings.appliers).rev().map(|n| Lane(settings.copiers + n)).collect(),
         syncs: 0,
+        building: false,
         storing: false,
         store_due: now,
         pressing: false,
@@ -296,6 +300,12 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
                     Err(error) => return Err(error),
                 }
             }
+            Done::Built(result) => {
+                self.building = false;
+                if !result? {
+                    self.become_(Phase::CatchUp);
+                }
+            }
             Done::Bound(result) => self.verify.found(result?),
             Done::Looked { lane, look, took, result } => self.looked(lane, look, took, result?)?,
             Done::Shown(result) => return Err(self.different(result)),
@@ -331,7 +341,7 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
         }
         self.paced =
             self.pace.holds(self.marks.waiting(now), now).filter(|_| matches!(self.phase, Phase::Copy | Phase::Verify));
-        if self.held.is_none() && !self.cutover.quiet() {
+        if self.held.is_none() && !self.building && !self.cutover.quiet() {
             self.begin_batches();
             self.begin_ranges();
         }
@@ -344,9 +354,16 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
     /// Moves on from phase to phase.
     fn advance(&mut self, now: Instant) -> Result<()> {
         if self.phase == Phase::Copy && self.copy.copied() {
-            self.become_(Phase::CatchUp);
+            self.become_(Phase::Index);
         }
         let caught_up = self.pending.len() <= self.settings.ready_keys && self.marks.lag(now) <= self.settings.calm;
+        if self.phase == Phase::Index
+            && !self.building
+            && self.held.is_none()
+            && self.pending.len() <= self.settings.ready_keys
+        {
+            self.begin_build();
+        }
         if self.phase == Phase::CatchUp && caught_up && self.marks.any_passed() {
             self.become_(if self.settings.verify { Phase::Verify } else { Phase::Ready });
         }
@@ -436,6 +453,14 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
                 Done::Found(retrying(retries, seed, &retried, || source.next_range(after.as_ref(), rows)).await)
             }));
         }
+    }
+
+    /// Syncs that are in flight just make it wait for a lock on the target.
+    fn begin_build(&mut self) {
+        self.building = true;
+        let (mirror, retries, seed, retried) = (self.mirror, self.settings.retries, self.seed(), self.retried.clone());
+        self.operations
+            .push(Box::pin(async move { Done::Built(retrying(retries, seed, &retried, || mirror.build()).await) }));
     }
 
     /// Where keys can't be compared, a key that changes all the time is never older than the oldest

@@ -33,10 +33,10 @@ use super::sql::{Ident, Table};
 use super::state::{self, RunRecord};
 use super::{cleanup, failover, finished};
 use crate::engine::Lane;
+use crate::engine::opening::{self, Begun, Look};
 use crate::error::{Error, Result};
 use crate::failpoint;
 use crate::model::{FORMAT, KeyOrder, Position, Rows};
-use crate::operate::control::Control;
 use crate::pipeline::{Settings, Start};
 use crate::plan::Plan;
 
@@ -71,28 +71,6 @@ pub struct Prepared {
     earlier: Option<RunRecord>,
 }
 
-/// What a look found.
-pub enum Look {
-    Prepared(Box<Prepared>),
-    /// An earlier life was cut off between the swap and the tidying; now it's tidy.
-    SwappedBefore(Box<Finish>),
-    /// An earlier run has made this change and ended; the table as it was is kept.
-    DoneBefore(Box<Finish>),
-}
-
-/// The parts of a run.
-pub struct Begun {
-    pub source: MySqlSource,
-    pub feed: MySqlFeed,
-    pub mirror: MySqlMirror,
-    pub start: Start,
-    pub finish: Finish,
-    pub lock: RunLock,
-    /// The server's own estimate.
-    pub rows: u64,
-    pub started_at: String,
-}
-
 /// What is left to do after a run.
 pub struct Finish {
     address: Address,
@@ -101,7 +79,7 @@ pub struct Finish {
 }
 
 impl Prepared {
-    pub async fn look(request: Request) -> Result<Look> {
+    pub async fn look(request: Request) -> Result<Look<Prepared>> {
         let mut session = Session::open(&request.address).await?;
         let request = Request { table: preflight::spelled(&mut session, &request.table).await?, ..request };
         let names = Names::of(&request.table)?;
@@ -157,8 +135,19 @@ impl Prepared {
         Ok(Look::Prepared(Box::new(Prepared { request, session, lock, names, facts, alter, shadow, key, earlier })))
     }
 
-    /// What the run is going to do, for people.
-    pub fn plan(&self) -> Result<Plan> {
+    fn rewrite(&self) -> Rewrite {
+        Rewrite::new(self.names.clone(), &self.shadow, self.key.clone())
+    }
+}
+
+impl opening::Prepared for Prepared {
+    type Source = MySqlSource;
+    type Feed = MySqlFeed;
+    type Mirror = MySqlMirror;
+    type Finish = Finish;
+    type Lock = RunLock;
+
+    fn plan(&self) -> Result<Plan> {
         let rewrite = self.rewrite();
         let whole = crate::engine::whole();
         let flavor = self.facts.flavor;
@@ -200,12 +189,7 @@ impl Prepared {
         })
     }
 
-    fn rewrite(&self) -> Rewrite {
-        Rewrite::new(self.names.clone(), &self.shadow, self.key.clone())
-    }
-
-    /// Begins the run, or its next life.
-    pub async fn begin(self, settings: &mut Settings) -> Result<Begun> {
+    async fn begin(self, settings: &mut Settings) -> Result<Begun<Prepared>> {
         let rewrite = Rc::new(self.rewrite());
         let Prepared { request, mut session, mut lock, names, facts, alter, shadow, key, earlier } = self;
         let run = if let Some(record) = earlier {
@@ -334,18 +318,32 @@ fn order(order: KeyOrder) -> &'static str {
 }
 
 impl Finish {
-    /// The name that the old table has after the swap.
-    pub fn old_table(&self) -> String {
+    /// Every statement may be said again.
+    async fn tidied(&self, drop_old: bool) -> Result<()> {
+        let mut session = Session::open(&self.address).await?;
+        if drop_old {
+            session.exec_long(&format!("DROP TABLE IF EXISTS {}", self.names.old)).await?;
+            failpoint::hit("old-dropped", &[]).await;
+        }
+        self.tidy(&mut session).await
+    }
+
+    async fn tidy(&self, session: &mut Session) -> Result<()> {
+        let sql = format!("DROP TABLE IF EXISTS {}, {}", self.names.marks, self.names.state);
+        session.exec(&sql).await.map(drop)
+    }
+}
+
+impl opening::Finish for Finish {
+    fn old_table(&self) -> String {
         self.names.old.bare()
     }
 
-    /// The statement that drops the old table.
-    pub fn drop_old_statement(&self) -> String {
+    fn drop_old_statement(&self) -> String {
         format!("DROP TABLE {}", self.names.old)
     }
 
-    /// After the swap: removes the run's own tables, and the old one if asked to.
-    pub async fn swapped(&self, drop_old: bool) -> Result<()> {
+    async fn swapped(&self, drop_old: bool) -> Result<()> {
         failpoint::hit("before-tidy", &[]).await;
         let until = Instant::now() + TIDYING;
         loop {
@@ -359,47 +357,17 @@ impl Finish {
         }
     }
 
-    /// Every statement may be said again.
-    async fn tidied(&self, drop_old: bool) -> Result<()> {
-        let mut session = Session::open(&self.address).await?;
-        if drop_old {
-            session.exec_long(&format!("DROP TABLE IF EXISTS {}", self.names.old)).await?;
-            failpoint::hit("old-dropped", &[]).await;
-        }
-        self.tidy(&mut session).await
-    }
-
-    /// Drops the old table of a run that ended before.
-    pub async fn drop_old(&self) -> Result<()> {
+    async fn drop_old(&self) -> Result<()> {
         let mut session = Session::open(&self.address).await?;
         session.exec_long(&format!("DROP TABLE IF EXISTS {}", self.names.old)).await.map(drop)
     }
 
-    /// Removes everything of a run that was not to be swapped.
-    pub async fn unswapped(&self) -> Result<()> {
+    async fn unswapped(&self) -> Result<()> {
         let mut session = Session::open(&self.address).await?;
         session.exec_long(&format!("DROP TABLE IF EXISTS {}", self.names.shadow)).await?;
         if self.flavor.is_mariadb() {
             super::fence::remove_sentry(&mut session, &self.names).await?;
         }
         self.tidy(&mut session).await
-    }
-
-    async fn tidy(&self, session: &mut Session) -> Result<()> {
-        let sql = format!("DROP TABLE IF EXISTS {}, {}", self.names.marks, self.names.state);
-        session.exec(&sql).await.map(drop)
-    }
-}
-
-/// Watches the run's lock beside the pipeline.
-pub async fn watched<T>(lock: &mut RunLock, control: &Control, run: impl Future<Output = Result<T>>) -> Result<T> {
-    tokio::pin!(run);
-    tokio::select! {
-        biased;
-        result = &mut run => result,
-        lost = lock.watch(control) => match run.await {
-            Err(error) if error.kind() == crate::error::Kind::Stopped => Err(lost),
-            other => other,
-        },
     }
 }

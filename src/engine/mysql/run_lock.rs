@@ -14,6 +14,7 @@ use super::names::lock_name;
 use super::session::Session;
 use super::sql::{Table, text};
 use super::state;
+use crate::engine::opening::Lock;
 use crate::error::{Error, Kind, Result};
 use crate::operate::control::Control;
 
@@ -55,30 +56,6 @@ impl RunLock {
         self.life = Some((state.clone(), life));
     }
 
-    /// Watches the lock for as long as it's polled; asks the run to stop when it's lost for good.
-    pub async fn watch(&mut self, control: &Control) -> Error {
-        let name = text(&lock_name(&self.table));
-        loop {
-            tokio::time::sleep(EVERY).await;
-            let ours: Result<Option<Option<bool>>> =
-                self.session.first(&format!("SELECT IS_USED_LOCK({name}) = CONNECTION_ID()")).await;
-            let error = match ours {
-                Ok(Some(Some(true))) => continue,
-                Ok(_) => Error::stopped("The lock that keeps other osc runs away from the table was lost."),
-                Err(error) => match self.retake().await {
-                    Ok(()) => {
-                        tracing::info!(%error, "the run's lock was lost with its connection, and taken again");
-                        continue;
-                    }
-                    Err(error) => error.with_kind(Kind::Stopped).context("The run's lock was lost"),
-                },
-            };
-            tracing::warn!(%error, "stopping");
-            control.ask_to_stop();
-            return error;
-        }
-    }
-
     async fn retake(&mut self) -> Result<()> {
         let until = Instant::now() + RETAKE;
         loop {
@@ -112,5 +89,30 @@ impl RunLock {
         }
         self.session = session;
         Ok(())
+    }
+}
+
+impl Lock for RunLock {
+    async fn watch(&mut self, control: &Control) -> Error {
+        let name = text(&lock_name(&self.table));
+        loop {
+            tokio::time::sleep(EVERY).await;
+            let ours: Result<Option<Option<bool>>> =
+                self.session.first(&format!("SELECT IS_USED_LOCK({name}) = CONNECTION_ID()")).await;
+            let error = match ours {
+                Ok(Some(Some(true))) => continue,
+                Ok(_) => Error::stopped("The lock that keeps other osc runs away from the table was lost."),
+                Err(error) => match self.retake().await {
+                    Ok(()) => {
+                        tracing::info!(%error, "the run's lock was lost with its connection, and taken again");
+                        continue;
+                    }
+                    Err(error) => error.with_kind(Kind::Stopped).context("The run's lock was lost"),
+                },
+            };
+            tracing::warn!(%error, "stopping");
+            control.ask_to_stop();
+            return error;
+        }
     }
 }

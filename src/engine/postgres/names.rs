@@ -17,6 +17,8 @@ pub struct Names {
     pub shadow: Table,
     /// Where the old table goes.
     pub old: Table,
+    /// What a run stores of itself, in a schema of its own.
+    pub state: Table,
     pub publication: Ident,
     /// A replication slot, by its bare name: it is never an SQL identifier.
     pub slot: String,
@@ -33,6 +35,7 @@ impl Names {
             original: original.clone(),
             shadow: Table { schema: Ident::new(format!("{stem}_new")), name: original.name.clone() },
             old: Table { schema: Ident::new(format!("{stem}_old")), name: original.name.clone() },
+            state: Table::new(stem.clone(), "state"),
             publication: Ident::new(stem.clone()),
             slot: stem.clone(),
             marks: stem,

@@ -4,10 +4,12 @@
 //! and go back as literals of their type. What has an order of bytes that is the server's is encoded so that
 //! the bytes have it; all else travels as its text, and says that it has no order.
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Result};
 
 /// How a column's values are encoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Form {
     /// smallint, integer, bigint.
     Integer,

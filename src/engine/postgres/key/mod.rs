@@ -6,12 +6,14 @@ mod code;
 pub use choose::choose;
 pub use code::Form;
 
+use serde::{Deserialize, Serialize};
+
 use super::session::{Session, text_at};
 use super::sql::{Ident, Table, TypeName, list, text};
 use crate::error::{Error, Result};
 use crate::model::{Key, KeyOrder};
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyColumn {
     pub name: Ident,
     /// With no length or precision, so that a literal is never cut or rounded.
@@ -19,7 +21,7 @@ pub struct KeyColumn {
     pub form: Form,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyShape {
     pub columns: Vec<KeyColumn>,
 }
