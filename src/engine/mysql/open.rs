@@ -44,6 +44,10 @@ use crate::plan::Plan;
 /// commits wait for that piece.
 const CHUNK_BYTES: u64 = 8 << 20;
 
+/// What one statement of the comparison reads of each side: short statements, so that the last ones end at about
+/// the same time in every lane.
+const COMPARED_BYTES: u64 = 8 << 20;
+
 /// For how long tidying up after the swap is tried, and from one try to the next.
 const TIDYING: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(500);
@@ -236,6 +240,7 @@ impl opening::Prepared for Prepared {
             preflight::xa::wait(&mut session).await?;
         }
         let per_row = facts.table.data_bytes / facts.table.rows.max(1);
+        settings.compare_rows_most = (COMPARED_BYTES / per_row.max(1)).clamp(1, settings.compare_rows_most);
         settings.chunk_rows_most = (CHUNK_BYTES / per_row.max(1)).clamp(1, settings.chunk_rows_most);
         if key.order == KeyOrder::Unknown || facts.flavor.is_mariadb() {
             // Two appliers deadlock on MariaDB, and can't tell their keys apart under a collation.

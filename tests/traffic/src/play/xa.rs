@@ -23,7 +23,7 @@ use crate::server::{Connection, Ended, Handover, Session};
 const STEPS: [Dml; 6] =
     [Dml::Insert, Dml::Update, Dml::Update, Dml::Delete, Dml::UpdateKeyAndEmail, Dml::InsertExplicit];
 
-/// "Unknown XID": never prepared, or finished already.
+/// "Unknown XID": never prepared, or finished already; or, on MariaDB, still another connection's.
 const XAER_NOTA: u16 = 1397;
 
 /// A transaction that is prepared, or may be.
@@ -197,7 +197,11 @@ impl Lane {
             prepared.finishing = session.connection();
             match session.command(&format!("XA {verb} {}", prepared.xid)).await {
                 Ok(_) => return Settled::Finished,
-                Err(Error::Server { code: XAER_NOTA, .. }) => return Settled::Unknown,
+                Err(Error::Server { code: XAER_NOTA, .. }) => match session.recovers(prepared.xid).await {
+                    Ok(Some(true)) => tokio::time::sleep(Duration::from_millis(100)).await,
+                    Ok(_) => return Settled::Unknown,
+                    Err(_) => self.drop_session(),
+                },
                 Err(Error::Server { .. }) => tokio::time::sleep(Duration::from_millis(100)).await,
                 Err(_) => self.drop_session(),
             }

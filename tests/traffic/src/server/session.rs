@@ -1,7 +1,5 @@
 //! One connection to the server.
 
-use std::time::{Duration, Instant};
-
 use futures_util::StreamExt;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts, OptsBuilder, Params, Value};
@@ -32,9 +30,10 @@ pub(crate) enum Handover {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Connection {
     pub id: u32,
-    opened: Instant,
-    /// By the server's own account when the connection was opened; to a second or so.
-    server_started: Instant,
+    /// When the server began, by its own clock in seconds: two lives of one server never begin in the same second.
+    /// Not by ours: where an answer takes seconds, that took one life for two, and a transaction for one whose
+    /// connection was gone.
+    server_started: u64,
 }
 
 /// Whether a connection has ended.
@@ -68,10 +67,19 @@ fn params(args: Vec<Cell>) -> Params {
     if args.is_empty() { Params::Empty } else { Params::Positional(args.into_iter().map(Value::from).collect()) }
 }
 
-/// For how long the server has been up, in whole seconds.
-async fn uptime(conn: &mut Conn) -> Result<Duration, Error> {
-    let row: Option<(String, u64)> = conn.query_first("SHOW GLOBAL STATUS LIKE 'Uptime'").await.map_err(error)?;
-    row.map(|(_, seconds)| Duration::from_secs(seconds)).ok_or_else(|| Error::Usage("the server has no Uptime".into()))
+/// When the server began. Both numbers are those of the statement's own beginning, so their difference is exact.
+async fn started(conn: &mut Conn) -> Result<u64, Error> {
+    let version: Option<String> = conn.query_first("SELECT VERSION()").await.map_err(error)?;
+    let room = match version.unwrap_or_default().contains("MariaDB") {
+        true => "information_schema",
+        false => "performance_schema",
+    };
+    let sql = format!(
+        "SELECT CAST(UNIX_TIMESTAMP() - VARIABLE_VALUE AS UNSIGNED) FROM {room}.GLOBAL_STATUS \
+         WHERE VARIABLE_NAME = 'Uptime'"
+    );
+    let row: Option<u64> = conn.query_first(sql).await.map_err(error)?;
+    row.ok_or_else(|| Error::Usage("the server has no Uptime".into()))
 }
 
 impl Session {
@@ -84,9 +92,8 @@ impl Session {
             // here a failed statement must mean that the schema change made it fail.
             .init(vec!["SET time_zone = '+00:00'", "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"]);
         let mut conn = Conn::new(opts).await.map_err(error)?;
-        let opened = Instant::now();
-        let server_started = opened.checked_sub(uptime(&mut conn).await?).unwrap_or(opened);
-        let connection = Connection { id: conn.id(), opened, server_started };
+        let server_started = started(&mut conn).await?;
+        let connection = Connection { id: conn.id(), server_started };
         Ok(Session { conn, connection })
     }
 
@@ -131,13 +138,22 @@ impl Session {
 
     /// Whether the server has ended a connection of our own user.
     pub async fn ended(&mut self, which: Connection) -> Result<Ended, Error> {
-        // Whole seconds at both ends, so two for the rounding.
-        if uptime(&mut self.conn).await? + Duration::from_secs(2) < which.server_started.elapsed() {
+        if self.connection.server_started != which.server_started {
             return Ok(Ended::Restarted);
         }
         let rows: Vec<mysql_async::Row> = self.conn.query("SHOW PROCESSLIST").await.map_err(error)?;
         let there = rows.iter().any(|row| row.get::<u64, _>(0) == Some(u64::from(which.id)));
         Ok(if there { Ended::NotYet } else { Ended::Alone })
+    }
+
+    /// Whether the server still has a transaction as prepared; none where the account may not ask.
+    pub async fn recovers(&mut self, xid: &str) -> Result<Option<bool>, Error> {
+        let listed: Vec<mysql_async::Row> = match self.conn.query("XA RECOVER").await.map_err(error) {
+            Err(Error::Server { .. }) => return Ok(None),
+            other => other?,
+        };
+        let name = |row: &mysql_async::Row| row.get::<Vec<u8>, _>(3).unwrap_or_default();
+        Ok(Some(listed.iter().any(|row| name(row) == xid.trim_matches('\'').as_bytes())))
     }
 
     /// When a prepared transaction leaves the connection that prepared it.
