@@ -66,7 +66,10 @@ pub async fn announce(session: &mut Session, names: &Names) -> Result<Announced>
     let [state, _] = create_statements(names);
     session.exec(&state).await?;
     let token = format!("{:016x}", rand::random::<u64>());
-    put(session, &names.state, ANNOUNCED, &token).await?;
+    if let Err(error) = put(session, &names.state, ANNOUNCED, &token).await {
+        retract(session, names).await?;
+        return Err(error);
+    }
     Ok(Announced(token))
 }
 
