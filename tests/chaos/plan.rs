@@ -60,6 +60,8 @@ pub struct Plan {
     pub rows: u64,
     pub threads: u64,
     pub drop_old: bool,
+    /// The copy keeps to the pace that commits set it, as it does if nothing else is said.
+    pub paced: bool,
     pub lives: Vec<Life>,
 }
 
@@ -133,6 +135,8 @@ impl Plan {
             rows: rng.random_range(2000..5000),
             threads: rng.random_range(1..=4),
             drop_old,
+            // Every kind of opening in its turn.
+            paced: number % 7 == 3,
             lives,
         }
     }
@@ -166,6 +170,9 @@ impl fmt::Display for Plan {
         write!(f, "{} rows, {} threads, {}", self.rows, self.threads, self.alter)?;
         if self.drop_old {
             write!(f, ", --drop-old")?;
+        }
+        if self.paced {
+            write!(f, ", paced")?;
         }
         for life in &self.lives {
             write!(f, "; {:?}{}", life.blow, if life.then_clean { ", cleanup" } else { "" })?;

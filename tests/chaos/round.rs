@@ -60,8 +60,13 @@ impl Round<'_> {
     fn command(&self) -> Osc {
         let threads = self.plan.threads.to_string();
         let osc = Osc::alter(&self.db, "orders", self.plan.alter);
-        // The pace has tests of its own; where others use the disk it would make minutes of a round.
-        let osc = osc.args(["--chunk-size", "40", "--threads", &threads, "--max-commit-millis", "60000"]);
+        // Many small chunks, so that much can happen between two of them. The pace rests for up to half a second
+        // after each where commits are slow: that would make minutes of a round, so only some keep to it, with fewer.
+        let sizes: &[&str] = match self.plan.paced {
+            true => &["--chunk-size", "200"],
+            false => &["--chunk-size", "40", "--max-commit-millis", "60000"],
+        };
+        let osc = osc.args(sizes.iter().copied()).args(["--threads", &threads]);
         if self.plan.drop_old { osc.args(["--drop-old"]) } else { osc }
     }
 

@@ -4,19 +4,27 @@
 //! account, whose role has hostile defaults. Nothing here is skipped when a server is missing: it fails.
 
 mod between;
-mod bytes;
 mod catalog;
 mod cleanup;
-mod cutover;
 #[allow(dead_code)]
 mod harness;
-mod matrix;
 #[allow(dead_code)]
 #[path = "../support/proxy.rs"]
 mod network;
-mod pgbench;
 mod preflight;
-mod resume;
 mod smoke;
 mod sync;
-mod traffic;
+
+// The long tier: `scripts/test --full`.
+#[path = "bytes.rs"]
+mod long_bytes;
+#[path = "cutover/mod.rs"]
+mod long_cutover;
+#[path = "matrix/mod.rs"]
+mod long_matrix;
+#[path = "pgbench.rs"]
+mod long_pgbench;
+#[path = "resume/mod.rs"]
+mod long_resume;
+#[path = "traffic.rs"]
+mod long_traffic;

@@ -44,6 +44,10 @@ use crate::plan::Plan;
 /// commits wait for that piece.
 const CHUNK_BYTES: u64 = 8 << 20;
 
+/// What one statement of the comparison reads of each side: short statements, so that the last ones end at about
+/// the same time in every lane.
+const COMPARED_BYTES: u64 = 8 << 20;
+
 /// For how long tidying up after the swap is tried, and from one try to the next.
 const TIDYING: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(500);
@@ -118,8 +122,9 @@ impl Prepared {
                 Shadow::read(&mut session, &names, &facts.table, &alter).await?
             }
             None => {
-                state::announce(&mut session, &names).await?;
+                let announced = state::announce(&mut session, &names).await?;
                 let built = Shadow::build(&mut session, &names, &facts.table, &alter).await;
+                state::still(&mut session, &names, &announced).await?;
                 if built.is_ok() {
                     session.exec(&format!("DROP TABLE IF EXISTS {}", names.shadow)).await?;
                 }
@@ -191,9 +196,12 @@ impl opening::Prepared for Prepared {
     async fn begin(self, settings: &mut Settings) -> Result<Begun<Prepared>> {
         let rewrite = Rc::new(self.rewrite());
         let Prepared { request, mut session, mut lock, names, facts, alter, shadow, key, earlier } = self;
-        if earlier.is_none() {
-            state::announce(&mut session, &names).await?;
+        let run = if let Some(record) = earlier {
+            record.id
+        } else {
+            let announced = state::announce(&mut session, &names).await?;
             if let Err(error) = Shadow::build(&mut session, &names, &facts.table, &alter).await {
+                state::still(&mut session, &names, &announced).await?;
                 state::retract(&mut session, &names).await?;
                 return Err(error);
             }
@@ -207,11 +215,12 @@ impl opening::Prepared for Prepared {
                 key: key.clone(),
                 started_at: describe(&feed::current_position(&mut session).await?),
             };
-            state::create(&mut session, &names, &record).await?;
+            state::create(&mut session, &names, &announced, &record).await?;
             failpoint::hit("run-stored", &[]).await;
-        }
+            record.id
+        };
         let life = rand::rng().random::<u64>() >> 1;
-        let (epoch, checkpoint) = state::begin_life(&mut session, &names.state, life).await?;
+        let (epoch, checkpoint) = state::begin_life(&mut session, &names.state, &run, life).await?;
         lock.of_life(&names.state, life);
         let from = match &checkpoint {
             Some(stored) => Some(here(&mut session, &stored.position).await?),
@@ -231,6 +240,7 @@ impl opening::Prepared for Prepared {
             preflight::xa::wait(&mut session).await?;
         }
         let per_row = facts.table.data_bytes / facts.table.rows.max(1);
+        settings.compare_rows_most = (COMPARED_BYTES / per_row.max(1)).clamp(1, settings.compare_rows_most);
         settings.chunk_rows_most = (CHUNK_BYTES / per_row.max(1)).clamp(1, settings.chunk_rows_most);
         if key.order == KeyOrder::Unknown || facts.flavor.is_mariadb() {
             // Two appliers deadlock on MariaDB, and can't tell their keys apart under a collation.

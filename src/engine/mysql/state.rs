@@ -7,6 +7,13 @@
 //! The state table is created before the shadow and dropped after it, so that a process that dies between
 //! leaves something that says whose the shadow is.
 //!
+//! **Nobody goes on with what is another run's.** Between the look at what is there and the first life a process
+//! may stand still for as long as it likes (a person is asked), and lose its lock meanwhile; when it goes on, the
+//! tables of these names may be those of another run, with another ALTER, whose shadow its own statements would
+//! fill with the wrong columns' values. So an announcement carries a token, which is held against the table
+//! before anything is built upon it, and a life begins only in the run whose record was looked at: the check
+//! and the raise are one transaction, and dropping the table waits for its end. From then on life and epoch decide.
+//!
 //! **The epoch keeps zombies out.** A transaction whose connection died may still commit later, over a
 //! newer sync of the same rows. So every transaction that writes to the shadow first reads the epoch
 //! row under a shared lock and checks it; a new life of the process, and a lane that lost its
@@ -19,7 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use super::key::KeySpec;
 use super::names::Names;
-use super::session::Session;
+use super::session::{Session, code};
 use super::sql::{Table, text};
 use crate::error::{Error, Result};
 use crate::model::{Checkpoint, FORMAT, LaneNote, Position};
@@ -41,16 +48,37 @@ pub struct RunRecord {
     pub started_at: String,
 }
 
+const NO_SUCH_TABLE: u16 = 1146;
+
+const ANNOUNCED: &str = "announced";
 const RUN: &str = "run";
 const EPOCH: &str = "epoch";
 const LIFE: &str = "life";
 const CHECKPOINT: &str = "checkpoint";
 
-/// Creates the state table, empty, before anything else of a run: from here on the shadow's name is osc's.
-/// A state table without a record is a run that never began, and the empty shadow beside it is that run's.
-pub async fn announce(session: &mut Session, names: &Names) -> Result<()> {
+/// Whose state table it is before there is a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Announced(String);
+
+/// Creates the state table before anything else of a run: from here on the shadow's name is osc's. A state
+/// table without a record is a run that never began, and the empty shadow beside it is that run's.
+pub async fn announce(session: &mut Session, names: &Names) -> Result<Announced> {
     let [state, _] = create_statements(names);
-    session.exec(&state).await.map(drop)
+    session.exec(&state).await?;
+    let token = format!("{:016x}", rand::random::<u64>());
+    if let Err(error) = put(session, &names.state, ANNOUNCED, &token).await {
+        retract(session, names).await?;
+        return Err(error);
+    }
+    Ok(Announced(token))
+}
+
+/// Whether the announcement still stands, and nobody else's is in its place.
+pub async fn still(session: &mut Session, names: &Names, announced: &Announced) -> Result<()> {
+    match get(session, &names.state, ANNOUNCED).await.map_err(overtaken)? {
+        Some(token) if token == announced.0 => Ok(()),
+        _ => Err(another_run()),
+    }
 }
 
 /// Takes the announcement back: no shadow is there any more.
@@ -59,11 +87,15 @@ pub async fn retract(session: &mut Session, names: &Names) -> Result<()> {
 }
 
 /// Creates the marks' table and writes the run's record, which comes last.
-pub async fn create(session: &mut Session, names: &Names, record: &RunRecord) -> Result<()> {
+pub async fn create(session: &mut Session, names: &Names, announced: &Announced, record: &RunRecord) -> Result<()> {
     let [_, marks] = create_statements(names);
+    still(session, names, announced).await?;
     session.exec(&marks).await?;
+    session.exec("START TRANSACTION").await?;
+    still(session, names, announced).await?;
     put(session, &names.state, EPOCH, &first_epoch().to_string()).await?;
-    put(session, &names.state, RUN, &encode(record)?).await
+    put(session, &names.state, RUN, &encode(record)?).await?;
+    session.exec("COMMIT").await.map(drop)
 }
 
 /// Each run counts its epochs from a place of its own. A process that slept through the removal of its run
@@ -121,11 +153,20 @@ pub async fn position(session: &mut Session, state: &Table) -> Result<Option<Pos
     decode::<Checkpoint>(&body).map(|checkpoint| Some(checkpoint.position))
 }
 
-/// Begins a new life: raises the epoch, folds the lanes' notes into the checkpoint and deletes them,
-/// all in one transaction. Returns the epoch and the checkpoint, if one was stored.
-pub async fn begin_life(session: &mut Session, state: &Table, life: u64) -> Result<(u64, Option<Checkpoint>)> {
+/// Begins a new life of the run with this id: raises the epoch, folds the lanes' notes into the checkpoint
+/// and deletes them, all in one transaction. Returns the epoch and the checkpoint, if one was stored.
+pub async fn begin_life(
+    session: &mut Session,
+    state: &Table,
+    run: &str,
+    life: u64,
+) -> Result<(u64, Option<Checkpoint>)> {
     session.exec("START TRANSACTION").await?;
-    let epoch = bump(session, state).await?;
+    let epoch = bump(session, state).await.map_err(overtaken)?;
+    if record(session, state).await?.is_none_or(|record| record.id != run) {
+        session.exec("ROLLBACK").await?;
+        return Err(another_run());
+    }
     put(session, state, LIFE, &life.to_string()).await?;
     let checkpoint = match get(session, state, CHECKPOINT).await? {
         None => None,
@@ -176,6 +217,17 @@ pub fn taken_over() -> Error {
     Error::stopped("Another osc process went on with this run.")
         .table("The table is unchanged by this process.")
         .todo("Look at the other process; one run of a table is enough.")
+}
+
+fn another_run() -> Error {
+    Error::stopped("What this process found is not there any more: another osc process was at work meanwhile.")
+        .table("The table is unchanged by this process.")
+        .todo("Look at the other run; when it has ended, run the same command again if it is still wanted.")
+}
+
+/// A state table that is gone was removed by another process.
+fn overtaken(error: Error) -> Error {
+    if code(&error) == Some(NO_SUCH_TABLE) { another_run() } else { error }
 }
 
 /// Whose life it is now.

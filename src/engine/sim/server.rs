@@ -34,6 +34,8 @@ pub struct Server {
     /// Commits that stand in the stream and are not visible yet, in the order of the stream.
     pub(super) committing: RefCell<VecDeque<Committing>>,
     counts: RefCell<Counts>,
+    /// The life that swapped the tables.
+    pub swapped_by: Cell<Option<u64>>,
     /// The most keys of one delivery so far.
     pub largest_delivery: Cell<u64>,
     holders: Cell<Holder>,
@@ -66,6 +68,7 @@ impl Server {
             trace,
             committing: RefCell::new(VecDeque::new()),
             counts: RefCell::new(Counts::default()),
+            swapped_by: Cell::new(None),
             largest_delivery: Cell::new(0),
             holders: Cell::new(1),
             values: Cell::new(1),

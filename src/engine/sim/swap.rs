@@ -54,17 +54,18 @@ pub async fn swap(fence: SimFence) -> Result<Swapped> {
     }
 }
 
-fn rename(server: &Server) -> Result<(), Failure> {
+fn rename(server: &Server, life: u64) -> Result<(), Failure> {
     if !server.catalog.borrow_mut().swap() {
         return Err(Failure::Refused("a table of the old name exists"));
     }
     server.ledger.borrow_mut().swapped();
+    server.swapped_by.set(Some(life));
     server.trace.say(|| "the tables are swapped".to_owned());
     Ok(())
 }
 
 async fn by_one(fence: &SimFence) -> Result<(), Failure> {
-    let (server, session) = (fence.server.clone(), fence.session.clone());
+    let (server, session, life) = (fence.server.clone(), fence.session.clone(), fence.life);
     risky(&fence.server, &fence.faults, Risk::Swap, |line| async move {
         let running = session.running();
         line.step().await?;
@@ -73,7 +74,7 @@ async fn by_one(fence: &SimFence) -> Result<(), Failure> {
         }
         // From here on a kill is noticed too late: the locks are held until the statement ends.
         line.step().await?;
-        rename(&server)?;
+        rename(&server, life)?;
         drop(running);
         session.kill();
         line.step().await
@@ -114,7 +115,7 @@ async fn queue(server: Rc<Server>, renamer: Rc<Session>, life: u64, line: Rc<Lin
         }
     }
     if outcome.is_ok() {
-        outcome = rename(&server);
+        outcome = rename(&server, life);
     }
     renamer.unlock();
     outcome

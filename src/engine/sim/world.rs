@@ -1,6 +1,6 @@
 //! One run of the world: the application, the lives of the process, the end, the checks.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -30,6 +30,8 @@ use crate::pipeline::{self, Outcome};
 /// A run that takes longer in simulated time, or more lives, does not end.
 const LONGEST: Duration = Duration::from_secs(900);
 const MOST_LIVES: u64 = 80;
+/// How long after the last rush hour the application is all but asleep.
+const NIGHT: Duration = Duration::from_secs(60);
 
 /// What a run of the world came to.
 #[derive(Debug, Clone)]
@@ -47,6 +49,8 @@ struct World {
     orders: Rc<Orders>,
     began: Instant,
     lives: Cell<u64>,
+    /// Those that stood still.
+    slept: RefCell<Vec<u64>>,
 }
 
 /// A task that ends with whatever it watches.
@@ -82,6 +86,13 @@ enum Life {
     Broken(String),
 }
 
+/// How the last of them ended.
+enum End {
+    Swapped,
+    /// For good, and for a reason that the plan gave: this life did not swap.
+    Refused(u64),
+}
+
 /// Runs a world from a plan. To be called inside a `LocalSet` on a paused clock.
 pub async fn simulate(plan: Plan, bugs: Bugs, traced: bool) -> Verdict {
     let dice = Dice::new(plan.seed);
@@ -91,8 +102,15 @@ pub async fn simulate(plan: Plan, bugs: Bugs, traced: bool) -> Verdict {
     let faults = Faults::new(plan.clone(), dice.fork());
     let orders = Rc::new(Orders::default());
     let began = Instant::now();
-    let world =
-        Rc::new(World { server: server.clone(), faults, dice: dice.fork(), orders, began, lives: Cell::new(1) });
+    let world = Rc::new(World {
+        server: server.clone(),
+        faults,
+        dice: dice.fork(),
+        orders,
+        began,
+        lives: Cell::new(1),
+        slept: RefCell::default(),
+    });
     trace.say(|| format!("{plan:?}"));
     world.fill();
     let writers: Vec<JoinHandle<()>> = (0..plan.writers).map(|_| world.hire(dice.fork())).collect();
@@ -102,7 +120,7 @@ pub async fn simulate(plan: Plan, bugs: Bugs, traced: bool) -> Verdict {
     let failure = match run {
         Err(_) => Some("the run did not come to an end".to_owned()),
         Ok(Err(failure)) => Some(failure),
-        Ok(Ok(swapped)) => world.end(swapped, writers).await.err(),
+        Ok(Ok(end)) => world.end(end, writers).await.err(),
     };
     // A violation is the root of what else went wrong.
     let failure = failure.map(|failure| server.violation().unwrap_or(failure));
@@ -134,7 +152,8 @@ impl World {
         tokio::task::spawn_local(writer.run())
     }
 
-    /// Every rush hour ends, so every run can.
+    /// Every rush hour ends, so every run can. Late at night next to nothing changes: a world whose keys are
+    /// synced one by one, in tens of milliseconds, would else never get to the end of its stream.
     fn calm_down(&self) {
         let (orders, after) = (self.orders.clone(), self.server.plan.rush);
         tokio::task::spawn_local(async move {
@@ -142,17 +161,20 @@ impl World {
                 tokio::time::sleep(after).await;
                 orders.slower.set(slower);
             }
+            tokio::time::sleep(NIGHT).await;
+            orders.slower.set(20_000);
         });
     }
 
     /// Lives follow one another until the tables are swapped, or can't be.
-    async fn lives(self: &Rc<Self>) -> Result<bool, String> {
+    async fn lives(self: &Rc<Self>) -> Result<End, String> {
         sleep_ms(self.dice.skewed(Span(1, 60))).await;
         let mut early = self.server.plan.crashes;
         for _ in 0..MOST_LIVES {
             self.server.count(|c| c.lives += 1);
-            match self.life(&mut early).await {
-                Life::Swapped => return Ok(true),
+            let number = self.lives.replace(self.lives.get() + 1);
+            match self.life(number, &mut early).await {
+                Life::Swapped => return Ok(End::Swapped),
                 Life::Broken(failure) => return Err(failure),
                 Life::Over => {
                     self.dice.pause(Span(0, 30)).await;
@@ -160,11 +182,8 @@ impl World {
                         state::clean_up(&self.server).await;
                     }
                 }
-                // A frozen process woke and swapped the tables while this one was at work.
-                Life::Refused(_) if self.server.catalog.borrow().swapped() && self.server.counts().frozen > 0 => {
-                    return Ok(true);
-                }
-                Life::Refused(error) if disturb::explains(&self.server, &error) => return Ok(false),
+                Life::Refused(_) if self.sleeper_swapped(number) => return Ok(End::Swapped),
+                Life::Refused(error) if disturb::explains(&self.server, &error) => return Ok(End::Refused(number)),
                 Life::Refused(error) => return Err(format!("the run was refused: {error}")),
             }
             if let Some(violation) = self.server.violation() {
@@ -175,7 +194,7 @@ impl World {
     }
 
     /// One life of the process, which may end early.
-    async fn life(self: &Rc<Self>, early: &mut u64) -> Life {
+    async fn life(self: &Rc<Self>, number: u64, early: &mut u64) -> Life {
         let plan = &self.server.plan;
         let mut timed = None;
         let mut stop = None;
@@ -213,7 +232,6 @@ impl World {
                 None => self.faults.crash.notified().await,
             }
         };
-        let number = self.lives.replace(self.lives.get() + 1);
         let mut work: LocalBoxFuture<'static, Life> = Box::pin(self.clone().work(number, control.clone()));
         tokio::select! {
             biased;
@@ -221,7 +239,7 @@ impl World {
                 self.server.count(|c| c.crashes += 1);
                 self.server.trace.say(|| "CRASH".to_owned());
                 if self.dice.chance(plan.freeze_pm) {
-                    self.freeze(work);
+                    self.freeze(number, work);
                 }
                 Life::Over
             }
@@ -232,14 +250,23 @@ impl World {
 
     /// The process did not die, it only stood still; it wakes while its successor is at work, and goes on
     /// for a while until it notices.
-    fn freeze(&self, work: LocalBoxFuture<'static, Life>) {
+    fn freeze(&self, number: u64, work: LocalBoxFuture<'static, Life>) {
         let (server, dice) = (self.server.clone(), self.dice.fork());
         server.count(|c| c.frozen += 1);
+        self.slept.borrow_mut().push(number);
         tokio::task::spawn_local(async move {
             dice.pause(Span(5, 200)).await;
             server.trace.say(|| "a frozen process wakes".to_owned());
             let _ = tokio::time::timeout(Duration::from_millis(dice.of(Span(1, 400))), work).await;
         });
+    }
+
+    /// A process that stood still goes on with the run when it wakes, while its successor is at work or after
+    /// that has failed for good. It has the same request and resumes what it finds; when by then nothing is in
+    /// the way any more (the row that did not fit is gone) it rightly swaps. A life that failed has not.
+    fn sleeper_swapped(&self, failed: u64) -> bool {
+        let by = self.server.swapped_by.get();
+        by.is_some_and(|life| life != failed && self.slept.borrow().contains(&life))
     }
 
     async fn work(self: Rc<Self>, number: u64, control: Control) -> Life {
@@ -289,11 +316,7 @@ impl World {
     }
 
     /// The application goes on for a while on whatever table it has, and ends; then all is compared.
-    async fn end(&self, swapped: bool, writers: Vec<JoinHandle<()>>) -> Result<(), String> {
-        self.server.count(|c| {
-            c.swapped += u64::from(swapped);
-            c.refused += u64::from(!swapped);
-        });
+    async fn end(&self, end: End, writers: Vec<JoinHandle<()>>) -> Result<(), String> {
         self.orders.slower.set(1);
         self.dice.pause(Span(1, 60)).await;
         self.orders.stop.set(true);
@@ -303,6 +326,14 @@ impl World {
         }
         // Whatever is still under way on the server (zombies, sessions that nobody has noticed) ends.
         sleep_ms(10_000).await;
+        let swapped = match end {
+            End::Swapped => true,
+            End::Refused(number) => self.sleeper_swapped(number),
+        };
+        self.server.count(|c| {
+            c.swapped += u64::from(swapped);
+            c.refused += u64::from(!swapped);
+        });
         self.server.check_end(swapped)
     }
 }

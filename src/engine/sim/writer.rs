@@ -15,6 +15,9 @@ use super::table::{Name, Row, TableId};
 use super::transaction::{Origin, Tx};
 use crate::model::KeyOrder;
 
+/// Milliseconds; the end of a run waits for longer.
+const LONGEST_PAUSE: u64 = 55_000;
+
 /// How the application is told to slow down and to end.
 #[derive(Debug, Default)]
 pub struct Orders {
@@ -35,7 +38,7 @@ impl Writer {
     pub async fn run(self) {
         while !self.orders.stop.get() {
             let Span(low, high) = self.plan().write_pause;
-            self.dice.pause(Span(low, high * self.orders.slower.get().max(1))).await;
+            self.dice.pause(Span(low, (high * self.orders.slower.get().max(1)).min(LONGEST_PAUSE))).await;
             match self.transaction().await {
                 Ok(()) => {}
                 Err(Failure::Deadlock) => self.server.count(|c| c.deadlocks += 1),

@@ -65,7 +65,7 @@ async fn a_snapshot_is_older_than_the_copy(kind: Kind) {
     let new = db.app().await;
     run(&new, "BEGIN; SELECT 1").await;
     let mut osc = Osc::alter(&db, "orders", ADD).args(["-v"]).start();
-    block_in_place(|| osc.until_phase("ready"));
+    block_in_place(|| osc.until_phase("cutover"));
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert!(!osc.has_ended() && !has_extra(&db).await);
     let seen = get(&old, "SELECT count(*) FROM orders").await;

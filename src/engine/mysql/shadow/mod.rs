@@ -145,9 +145,9 @@ async fn comparisons(
                     Err(error) if error.kind() == Kind::Definite => false,
                     Err(error) => return Err(error),
                 };
-                comparisons.push(equal::new_by_default(column, known));
+                comparisons.push(equal::new_by_default(column, known, circumstances));
             }
-            None => comparisons.push(equal::new_by_type(column)),
+            None => comparisons.push(equal::new_by_type(column, circumstances)),
         }
     }
     Ok(comparisons)

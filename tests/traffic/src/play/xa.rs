@@ -197,7 +197,13 @@ impl Lane {
             prepared.finishing = session.connection();
             match session.command(&dialect.finish_prepared(verb, prepared.xid)).await {
                 Ok(_) => return Settled::Finished,
-                Err(Error::Server { code, .. }) if dialect.is_unknown_transaction(&code) => return Settled::Unknown,
+                Err(Error::Server { code, .. }) if dialect.is_unknown_transaction(&code) => {
+                    match session.recovers(prepared.xid).await {
+                        Ok(Some(true)) => tokio::time::sleep(Duration::from_millis(100)).await,
+                        Ok(_) => return Settled::Unknown,
+                        Err(_) => self.drop_session(),
+                    }
+                }
                 Err(Error::Server { .. }) => tokio::time::sleep(Duration::from_millis(100)).await,
                 Err(_) => self.drop_session(),
             }

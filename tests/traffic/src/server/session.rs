@@ -1,7 +1,5 @@
 //! One connection, to whichever server.
 
-use std::time::{Duration, Instant};
-
 use super::cell::Cell;
 use super::dialect::Dialect;
 use super::{mysql, postgres};
@@ -30,9 +28,10 @@ pub(crate) enum Handover {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Connection {
     pub id: u32,
-    opened: Instant,
-    /// By the server's own account when the connection was opened; to a second or so.
-    server_started: Instant,
+    /// When the server began, by its own clock in seconds: two lives of one server never begin in the same second.
+    /// Not by ours: where an answer takes seconds, that took one life for two, and a transaction for one whose
+    /// connection was gone.
+    server_started: u64,
 }
 
 /// Whether a connection has ended.
@@ -82,10 +81,8 @@ impl Session {
             Dialect::MySql => Inner::MySql(mysql::Session::open(url).await?),
             Dialect::Postgres => Inner::Postgres(postgres::Session::open(url, manner).await?),
         };
-        let opened = Instant::now();
-        let uptime = either!(&mut inner, session => session.uptime().await)?;
-        let server_started = opened.checked_sub(uptime).unwrap_or(opened);
-        let connection = Connection { id: either!(&inner, session => session.id()), opened, server_started };
+        let server_started = either!(&mut inner, session => session.started().await)?;
+        let connection = Connection { id: either!(&inner, session => session.id()), server_started };
         Ok(Session { inner, connection })
     }
 
@@ -122,13 +119,20 @@ impl Session {
 
     /// Whether the server has ended a connection of our own user.
     pub async fn ended(&mut self, which: Connection) -> Result<Ended, Error> {
-        // Whole seconds at both ends, so two for the rounding.
-        let uptime = either!(&mut self.inner, session => session.uptime().await)?;
-        if uptime + Duration::from_secs(2) < which.server_started.elapsed() {
+        if self.connection.server_started != which.server_started {
             return Ok(Ended::Restarted);
         }
         let there = either!(&mut self.inner, session => session.has(which.id).await)?;
         Ok(if there { Ended::NotYet } else { Ended::Alone })
+    }
+
+    /// Whether the server still has a transaction as prepared; none where the account may not ask.
+    pub async fn recovers(&mut self, xid: &str) -> Result<Option<bool>, Error> {
+        match &mut self.inner {
+            Inner::MySql(session) => session.recovers(xid).await,
+            // What is unknown there is gone.
+            Inner::Postgres(_) => Ok(Some(false)),
+        }
     }
 
     /// When a prepared transaction leaves the connection that prepared it.

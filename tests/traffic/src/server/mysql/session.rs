@@ -1,7 +1,5 @@
 //! One connection to MySQL or MariaDB.
 
-use std::time::Duration;
-
 use futures_util::StreamExt;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts, OptsBuilder, Params, Value};
@@ -16,6 +14,9 @@ use crate::server::{Done, Handover};
 pub(crate) struct Session {
     conn: Conn,
 }
+
+/// How often the server is asked before it counts as lost.
+const ASKED: u32 = 50;
 
 /// Server errors that end the session: shutdown, KILL (MySQL, MariaDB), idle timeout.
 const SESSION_ENDS: [u16; 4] = [1053, 1927, 3169, 4031];
@@ -50,12 +51,33 @@ impl Session {
         self.conn.id()
     }
 
-    /// For how long the server has been up, in whole seconds.
-    pub async fn uptime(&mut self) -> Result<Duration, Error> {
-        let row: Option<(String, u64)> =
-            self.conn.query_first("SHOW GLOBAL STATUS LIKE 'Uptime'").await.map_err(error)?;
-        let none = || Error::Usage("the server has no Uptime".into());
-        row.map(|(_, seconds)| Duration::from_secs(seconds)).ok_or_else(none)
+    /// When the server began, by its own clock. Asked for between two looks at that: within one second of it the
+    /// difference is exact.
+    pub async fn started(&mut self) -> Result<u64, Error> {
+        for _ in 0..ASKED {
+            let before = self.clock().await?;
+            let row: Option<(String, u64)> =
+                self.conn.query_first("SHOW GLOBAL STATUS LIKE 'Uptime'").await.map_err(error)?;
+            let (_, uptime) = row.ok_or_else(|| Error::Usage("the server has no Uptime".into()))?;
+            if self.clock().await? == before {
+                return Ok(before.saturating_sub(uptime));
+            }
+        }
+        Err(Error::Lost("every answer of the server takes a second".into()))
+    }
+
+    async fn clock(&mut self) -> Result<u64, Error> {
+        self.number("SELECT UNIX_TIMESTAMP()").await?.ok_or_else(|| Error::Usage("the server has no clock".into()))
+    }
+
+    /// Whether the server still has a transaction as prepared; none where the account may not ask.
+    pub async fn recovers(&mut self, xid: &str) -> Result<Option<bool>, Error> {
+        let listed: Vec<mysql_async::Row> = match self.conn.query("XA RECOVER").await.map_err(error) {
+            Err(Error::Server { .. }) => return Ok(None),
+            other => other?,
+        };
+        let name = |row: &mysql_async::Row| row.get::<Vec<u8>, _>(3).unwrap_or_default();
+        Ok(Some(listed.iter().any(|row| name(row) == xid.trim_matches('\'').as_bytes())))
     }
 
     /// Runs a prepared statement.

@@ -78,10 +78,10 @@ impl Session {
         self.id
     }
 
-    /// For how long the server has been up.
-    pub async fn uptime(&mut self) -> Result<Duration, Error> {
-        let sql = "SELECT greatest(extract(epoch FROM clock_timestamp() - pg_postmaster_start_time()), 0)::bigint";
-        self.value(sql).await?.map(Duration::from_secs).ok_or_else(|| Error::Usage("no start time".into()))
+    /// When the server began, by its own clock in seconds.
+    pub async fn started(&mut self) -> Result<u64, Error> {
+        let sql = "SELECT extract(epoch FROM pg_postmaster_start_time())::bigint";
+        self.value(sql).await?.ok_or_else(|| Error::Usage("no start time".into()))
     }
 
     /// Whether the server has a connection with this number.
