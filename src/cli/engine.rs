@@ -81,7 +81,7 @@ impl Engine {
     /// a weaker one.
     pub fn may_pass_over(self, plain: &str) -> bool {
         let secure = plain.contains("ssl") || plain.contains("tls");
-        !secure && !(self == Engine::Postgres && LIBPQ.contains(&plain))
+        !(secure || self == Engine::Postgres && LIBPQ.contains(&plain))
     }
 
     /// The value of a parameter as osc keeps it, or what it must be.

@@ -127,7 +127,7 @@ async fn planted(db: &Database, plants: &[&str], arguments: &[&str]) -> Report {
     for plant in plants {
         let sql = plant.replacen(" sh ", &format!(" {shadow}.orders "), 1);
         assert_ne!(&sql, plant);
-        assert_eq!(db.admin.execute(&sql, &[]).await.expect("it can be planted") > 0, true, "{sql}");
+        assert!(db.admin.execute(&sql, &[]).await.expect("it can be planted") > 0, "{sql}");
     }
     paused.go();
     blocking(move || run.wait()).await

@@ -152,7 +152,7 @@ fn quoted(rest: &str, quote: char, backslashes: bool) -> Result<usize> {
         if c == '\\' && backslashes {
             chars.next();
         } else if c == quote {
-            if !chars.peek().is_some_and(|(_, next)| *next == quote) {
+            if chars.peek().is_none_or(|(_, next)| *next != quote) {
                 return Ok(at + 1);
             }
             chars.next();

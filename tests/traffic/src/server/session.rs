@@ -50,7 +50,7 @@ pub(crate) struct Session {
 
 enum Inner {
     MySql(mysql::Session),
-    Postgres(postgres::Session),
+    Postgres(Box<postgres::Session>),
 }
 
 /// The same call on either.
@@ -72,14 +72,15 @@ impl Session {
     /// The connection of a lane: each second one of the application's prepares its statements, and each second two
     /// commit without waiting for the disk, if `asynchronous` ones are wanted.
     pub async fn of_lane(url: &str, number: u64, asynchronous: bool) -> Result<Session, Error> {
-        let manner = postgres::Manner { prepares: number % 2 == 0, asynchronous: asynchronous && number / 2 % 2 == 1 };
+        let manner =
+            postgres::Manner { prepares: number.is_multiple_of(2), asynchronous: asynchronous && number / 2 % 2 == 1 };
         Session::with(url, manner).await
     }
 
     async fn with(url: &str, manner: postgres::Manner) -> Result<Session, Error> {
         let mut inner = match Dialect::of(url)? {
             Dialect::MySql => Inner::MySql(mysql::Session::open(url).await?),
-            Dialect::Postgres => Inner::Postgres(postgres::Session::open(url, manner).await?),
+            Dialect::Postgres => Inner::Postgres(Box::new(postgres::Session::open(url, manner).await?)),
         };
         let server_started = either!(&mut inner, session => session.started().await)?;
         let connection = Connection { id: either!(&inner, session => session.id()), server_started };

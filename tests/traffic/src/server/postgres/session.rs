@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::pin::pin;
-use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use tokio::task::JoinHandle;
