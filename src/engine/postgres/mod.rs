@@ -1,4 +1,4 @@
-//! PostgreSQL 15 and later.
+//! PostgreSQL 15 and later: logical replication for the stream, one transaction for the swap.
 
 pub mod alter;
 pub mod barrier;

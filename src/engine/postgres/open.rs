@@ -106,28 +106,45 @@ impl Prepared {
                 same_run(record, &request, &found, &fingerprint)?;
                 record.shadow.clone()
             }
-            None => {
-                let shadow = build(&mut session, &names, &found, &request.alter).await?;
-                drop_shadow(&mut session, &names).await?;
-                state::retract(&mut session, &names).await?;
-                shadow
-            }
+            None => Shadow::look(&mut session, &names, &found, &request.alter).await?,
         };
         let prepared = Prepared { request, session, lock, names, facts, found, fingerprint, shadow, earlier };
         Ok(Look::Prepared(Box::new(prepared)))
     }
 }
 
-/// Announces a run and builds its shadow; leaves nothing when that fails.
-async fn build(session: &mut Session, names: &Names, found: &Found, alter: &str) -> Result<Shadow> {
-    state::announce(session, names).await?;
-    match Shadow::build(session, names, found, alter).await {
-        Ok(shadow) => Ok(shadow),
-        Err(error) => {
-            state::retract(session, names).await?;
-            Err(error)
-        }
-    }
+/// A run's state, its shadow and its record, in one transaction: all of it is there, or nothing. Where somebody else's
+/// state is there already, that is another run's.
+async fn first(session: &mut Session, request: &Request, run: Unbegun) -> Result<RunRecord> {
+    let started_at = session.value("SELECT pg_current_wal_insert_lsn()").await?.unwrap_or_default();
+    let Unbegun { names, found, fingerprint } = run;
+    let make = async |session: &mut Session| {
+        state::create(session, &names).await?;
+        let shadow = Shadow::build(session, &names, &found, &request.alter).await?;
+        failpoint::hit("shadow-built", &[]).await;
+        let record = RunRecord {
+            format: FORMAT,
+            id: format!("{:08x}", rand::rng().random::<u32>()),
+            table: names.original.bare(),
+            alter: request.alter.clone(),
+            fingerprint,
+            found,
+            shadow,
+            started_at,
+        };
+        state::put_record(session, &names.state, &record).await?;
+        Ok(record)
+    };
+    let record = session.transaction(make).await?;
+    failpoint::hit("run-stored", &[]).await;
+    Ok(record)
+}
+
+/// What was found of a table whose run has not begun.
+struct Unbegun {
+    names: Names,
+    found: Found,
+    fingerprint: String,
 }
 
 impl opening::Prepared for Prepared {
@@ -189,27 +206,11 @@ impl opening::Prepared for Prepared {
         let finish = Finish { address: request.address.clone(), names: names.clone(), alter: request.alter.clone() };
         let record = match &earlier {
             Some(record) => record.clone(),
-            None => {
-                let shadow = build(&mut session, &names, &found, &request.alter).await?;
-                failpoint::hit("shadow-built", &[]).await;
-                let record = RunRecord {
-                    format: FORMAT,
-                    id: format!("{:08x}", rand::rng().random::<u32>()),
-                    table: names.original.bare(),
-                    alter: request.alter.clone(),
-                    fingerprint,
-                    found,
-                    shadow,
-                    started_at: session.value("SELECT pg_current_wal_insert_lsn()").await?.unwrap_or_default(),
-                };
-                state::create(&mut session, &names, &record).await?;
-                failpoint::hit("run-stored", &[]).await;
-                record
-            }
+            None => first(&mut session, &request, Unbegun { names: names.clone(), found, fingerprint }).await?,
         };
         drop(shadow);
         let life = rand::rng().random::<u64>() >> 1;
-        let (epoch, checkpoint) = state::begin_life(&mut session, &names.state, life).await?;
+        let (epoch, checkpoint) = state::begin_life(&mut session, &names.state, &record.id, life).await?;
         lock.of_life(life);
         if outcome::is_swapped(&mut session, &names).await? {
             // An earlier process's COMMIT was on its way when this one looked.

@@ -2,8 +2,13 @@
 //!
 //! `state` holds one row per slot: who the run is, the **epoch**, the checkpoint, a note per copy lane.
 //!
-//! The state schema is made before the shadow and dropped after it, after the slot and the publication too, so
+//! The state is made in one transaction with the shadow, and dropped after it, after the slot and the publication too, so
 //! that a process that dies between leaves something that says whose they are.
+//!
+//! **Nobody goes on with what is another run's.** Between the look at what is there and the first life a process may
+//! stand still for as long as it likes, and lose its lock meanwhile; what has these names then may be another
+//! run's, with another ALTER. So a run is made only where no state is, and a life begins only in the run whose
+//! record was looked at: the check and the raise are one transaction. From then on life and epoch decide.
 //!
 //! **The epoch keeps zombies out.** A transaction whose connection died may still commit later, over a newer
 //! sync of the same rows. So every transaction that writes to the shadow first reads the epoch's row FOR SHARE
@@ -15,11 +20,12 @@
 //! waiting writer: all readers are lanes of one process, and each of them raises first once a lane was lost.
 
 use serde::{Deserialize, Serialize};
+use tokio_postgres::error::SqlState;
 
 use super::feed::Followed;
 use super::identity::Found;
 use super::names::Names;
-use super::session::{Session, text_at};
+use super::session::{Session, code, text_at};
 use super::shadow::Shadow;
 use super::sql::{Table, text};
 use crate::error::{Error, Result};
@@ -51,27 +57,26 @@ const CHECKPOINT: &str = "checkpoint";
 const FOLLOWED: &str = "followed";
 const AFTER: &str = "after";
 
-/// Creates the schema with an empty table, before anything else of a run: from here on the shadow's schema, the
-/// slot and the publication are osc's. A state without a record is a run that never began.
-pub async fn announce(session: &mut Session, names: &Names) -> Result<()> {
-    session.transaction(async |session| session.exec_all(&create_statements(names)).await).await
+/// Creates the schema with an empty table, in the caller's transaction, before anything else of a run.
+pub async fn create(session: &mut Session, names: &Names) -> Result<()> {
+    session.exec_all(&create_statements(names)).await.map_err(|error| match code(&error).map(SqlState::code) {
+        // The schema is there: made by another process since this one looked.
+        Some("42P06" | "42P07" | "23505") => another_run(),
+        _ => error,
+    })
 }
 
-/// Takes the announcement back: nothing else of the run is there any more.
+/// Removes the state, last of all: nothing else of the run is there any more.
 pub async fn retract(session: &mut Session, names: &Names) -> Result<()> {
     let drops =
         [format!("DROP TABLE IF EXISTS {}", names.state), format!("DROP SCHEMA IF EXISTS {}", names.state.schema)];
     session.transaction(async |session| session.exec_all(&drops).await).await
 }
 
-/// Writes the run's record, at once with its first epoch.
-pub async fn create(session: &mut Session, names: &Names, record: &RunRecord) -> Result<()> {
-    let (epoch, record) = (first_epoch().to_string(), encode(record)?);
-    let both = async |session: &mut Session| {
-        put(session, &names.state, EPOCH, &epoch).await?;
-        put(session, &names.state, RUN, &record).await
-    };
-    session.transaction(both).await
+/// Writes the run's record with its first epoch, in the caller's transaction.
+pub async fn put_record(session: &mut Session, state: &Table, record: &RunRecord) -> Result<()> {
+    put(session, state, EPOCH, &first_epoch().to_string()).await?;
+    put(session, state, RUN, &encode(record)?).await
 }
 
 /// Each run counts its epochs from a place of its own. A process that slept through the removal of its run
@@ -81,7 +86,7 @@ fn first_epoch() -> u64 {
     u64::from(rand::random::<u32>()) << 8
 }
 
-/// The statements of the announcement, for the plan too.
+/// The statements that create it, for the plan too.
 pub fn create_statements(names: &Names) -> Vec<String> {
     let mut statements = names.create_schema(&names.state.schema).to_vec();
     // Every row is small and rewritten all the time: room on the page keeps it there.
@@ -146,11 +151,19 @@ pub async fn after(session: &mut Session, state: &Table) -> Result<Vec<String>> 
     Ok(get(session, state, AFTER).await?.map(|body| decode(&body)).transpose()?.unwrap_or_default())
 }
 
-/// Begins a new life: raises the epoch, folds the lanes' notes into the checkpoint and deletes them,
-/// all in one transaction. Returns the epoch and the checkpoint, if one was stored.
-pub async fn begin_life(session: &mut Session, state: &Table, life: u64) -> Result<(u64, Option<Checkpoint>)> {
+/// Begins a new life of the run with this id: raises the epoch, folds the lanes' notes into the checkpoint and
+/// deletes them, all in one transaction. Returns the epoch and the checkpoint, if one was stored.
+pub async fn begin_life(
+    session: &mut Session,
+    state: &Table,
+    run: &str,
+    life: u64,
+) -> Result<(u64, Option<Checkpoint>)> {
     let begin = async |session: &mut Session| {
-        let epoch = bump(session, state).await?;
+        let epoch = bump(session, state).await.map_err(overtaken)?;
+        if record(session, state).await?.is_none_or(|record| record.id != run) {
+            return Err(another_run());
+        }
         put(session, state, LIFE, &life.to_string()).await?;
         let checkpoint = match get(session, state, CHECKPOINT).await? {
             None => None,
@@ -199,6 +212,17 @@ pub fn taken_over() -> Error {
     Error::stopped("Another osc process went on with this run.")
         .table("The table is unchanged by this process.")
         .todo("Look at the other process; one run of a table is enough.")
+}
+
+fn another_run() -> Error {
+    Error::stopped("What this process found is not there any more: another osc process was at work meanwhile.")
+        .table("The table is unchanged by this process.")
+        .todo("Look at the other run; when it has ended, run the same command again if it is still wanted.")
+}
+
+/// A state that is gone was removed by another process.
+fn overtaken(error: Error) -> Error {
+    if code(&error) == Some(&SqlState::UNDEFINED_TABLE) { another_run() } else { error }
 }
 
 /// Whose life it is now.

@@ -81,7 +81,7 @@ pub async fn open(db: &Database) -> Session {
 pub async fn build(db: &Database, session: &mut Session, table: &str, alter: &str) -> Result<(Names, Shadow)> {
     let names = Names::of(&db.name, &parse(table));
     let found = identity::find(session, &names.original).await?;
-    let shadow = Shadow::build(session, &names, &found, alter).await?;
+    let shadow = session.transaction(async |session| Shadow::build(session, &names, &found, alter).await).await?;
     Ok((names, shadow))
 }
 

@@ -80,16 +80,21 @@ pub struct Shadow {
 }
 
 impl Shadow {
-    /// Makes the shadow and runs the ALTER on it, in one transaction: nothing is left behind when that fails.
-    pub async fn build(session: &mut Session, names: &Names, found: &Found, alter: &str) -> Result<Shadow> {
-        let parsed = Alter::parse(alter, &names.original)?;
-        let key = key::choose(session, &names.original, found).await?;
+    /// What a run would build: built, and rolled back.
+    pub async fn look(session: &mut Session, names: &Names, found: &Found, alter: &str) -> Result<Shadow> {
         session.exec("BEGIN").await?;
-        let built = Shadow::make(session, names, key, &parsed, alter).await;
-        let ended = session.exec(if built.is_ok() { "COMMIT" } else { "ROLLBACK" }).await;
+        let built = Shadow::build(session, names, found, alter).await;
+        let ended = session.exec("ROLLBACK").await;
         let shadow = built?;
         ended?;
         Ok(shadow)
+    }
+
+    /// Makes the shadow and runs the ALTER on it, in the caller's transaction: nothing is left behind when that fails.
+    pub async fn build(session: &mut Session, names: &Names, found: &Found, alter: &str) -> Result<Shadow> {
+        let parsed = Alter::parse(alter, &names.original)?;
+        let key = key::choose(session, &names.original, found).await?;
+        Shadow::make(session, names, key, &parsed, alter).await
     }
 
     async fn make(session: &mut Session, names: &Names, key: KeyShape, alter: &Alter, given: &str) -> Result<Shadow> {
