@@ -144,12 +144,16 @@ async fn remove_locked(session: &mut Session, names: &Names, left: &Leftover) ->
     }
 }
 
-/// A run that has swapped and died before it tidied up: what it had still to do to the new table is known only here.
-async fn finish_swap(session: &mut Session, names: &Names) -> Result<()> {
+/// What a run that has swapped has still to do to the new table, known only from its state. May be done again.
+pub async fn finish_swap(session: &mut Session, names: &Names) -> Result<()> {
+    if !state::exists(session, names).await? {
+        return Ok(());
+    }
     for statement in state::after(session, &names.state).await? {
         match session.exec_long(&statement).await {
             Ok(_) => {}
             Err(error) if error.kind().retry() => return Err(error),
+            // The new table is in its place and has all rows; this is the user's to look at.
             Err(error) => tracing::warn!(%error, "a statement after the swap failed; say it again: {statement}"),
         }
     }

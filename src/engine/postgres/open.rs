@@ -31,10 +31,10 @@ use super::run_lock::RunLock;
 use super::session::{Session, text_at};
 use super::shadow::Shadow;
 use super::source::{PostgresSource, Watch};
-use super::sql::{Ident, Table, list, text};
+use super::sql::{Table, list, text};
 use super::state::{self, RunRecord};
 use super::stream::Options;
-use super::{catalog, slot};
+use super::{catalog, cleanup, slot};
 use crate::engine::Lane;
 use crate::engine::opening::{self, Begun, Look};
 use crate::error::{Error, Result};
@@ -335,69 +335,26 @@ fn same_run(record: &RunRecord, request: &Request, found: &Found, fingerprint: &
     Ok(())
 }
 
-/// What the shadow's schema holds is osc's alone, until the swap has taken it out.
-async fn drop_shadow(session: &mut Session, names: &Names) -> Result<()> {
-    session.exec(&format!("DROP SCHEMA IF EXISTS {} CASCADE", names.shadow.schema)).await.map(drop)
-}
-
 impl Finish {
     /// Every statement may be said again. The slot goes first: it keeps log.
     async fn tidied(&self, drop_old: bool) -> Result<()> {
         feed::remove(&self.address, &self.names).await?;
         let mut session = Session::open(&self.address).await?;
         let names = &self.names;
-        if state::exists(&mut session, names).await? {
-            for statement in state::after(&mut session, &names.state).await? {
-                match session.exec_long(&statement).await {
-                    Ok(_) => {}
-                    Err(error) if error.kind().retry() => return Err(error),
-                    // The new table is in its place and has all rows; this is the user's to look at.
-                    Err(error) => {
-                        tracing::warn!(%error, "a statement after the swap failed; say it again: {statement}")
-                    }
-                }
-            }
-        }
+        cleanup::finish_swap(&mut session, names).await?;
         // Without CASCADE: should something of the new table's be in there still, it would go with it.
         session
             .exec(&format!("DROP SCHEMA IF EXISTS {}", names.shadow.schema))
             .await
             .map_err(|error| error.context("osc's own schema could not be removed"))?;
         if drop_old {
-            drop_old_table(&mut session, names).await?;
+            cleanup::drop_schema(&mut session, &names.old.schema).await?;
             failpoint::hit("old-dropped", &[]).await;
         } else {
             finished::note(&mut session, names, &self.alter).await?;
         }
         state::retract(&mut session, names).await
     }
-}
-
-/// The old table, and what has gone aside with it. Without CASCADE: nothing that somebody has hung on it since is dropped.
-async fn drop_old_table(session: &mut Session, names: &Names) -> Result<()> {
-    let sql = format!(
-        "SELECT c.relname, c.relkind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
-         WHERE n.nspname = {} AND c.relkind IN ('m', 'v')",
-        text(names.old.schema.bare())
-    );
-    let mut views = [("v", "VIEW", Vec::new()), ("m", "MATERIALIZED VIEW", Vec::new())];
-    for row in session.rows(&sql).await? {
-        let name = Ident::new(text_at(&row, 0).unwrap_or_default());
-        let table = Table { schema: names.old.schema.clone(), name };
-        if let Some((_, _, of)) = views.iter_mut().find(|(kind, ..)| row.get(1) == Some(kind)) {
-            of.push(table);
-        }
-    }
-    let drops = async |session: &mut Session| {
-        for (_, what, of) in &views {
-            if !of.is_empty() {
-                session.exec_long(&format!("DROP {what} {}", list(of))).await?;
-            }
-        }
-        session.exec_long(&format!("DROP TABLE IF EXISTS {}", names.old)).await?;
-        session.exec(&format!("DROP SCHEMA IF EXISTS {}", names.old.schema)).await.map(drop)
-    };
-    session.transaction(drops).await
 }
 
 impl opening::Finish for Finish {
@@ -424,7 +381,7 @@ impl opening::Finish for Finish {
     }
 
     async fn drop_old(&self) -> Result<()> {
-        drop_old_table(&mut Session::open(&self.address).await?, &self.names).await
+        cleanup::drop_schema(&mut Session::open(&self.address).await?, &self.names.old.schema).await
     }
 
     async fn unswapped(&self) -> Result<()> {
@@ -434,7 +391,7 @@ impl opening::Finish for Finish {
         }
         slot::drop(&mut session, &self.names.slot).await?;
         super::publication::drop(&mut session, &self.names.publication).await?;
-        drop_shadow(&mut session, &self.names).await?;
+        cleanup::drop_schema(&mut session, &self.names.shadow.schema).await?;
         state::retract(&mut session, &self.names).await
     }
 }

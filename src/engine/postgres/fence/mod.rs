@@ -48,9 +48,9 @@ const RELEASE: Duration = Duration::from_millis(500);
 
 pub struct PostgresFence {
     session: Session,
-    /// A second session, which looks.
-    other: Session,
     holder: Backend,
+    /// The numbers of this session and of the watchdog's.
+    ids: [u32; 2],
     address: Address,
     rewrite: Rc<Rewrite>,
     life: u64,
@@ -70,14 +70,16 @@ pub async fn lock(source: &PostgresSource, patience: Patience) -> Result<Postgre
     let mut session = source.rewrite.session(&source.address).await?;
     let mut other = Session::open(&source.address).await?;
     let holder = Backend::of(&mut session).await?;
-    failpoint::hit("before-lock", &ids(&session, &other)).await;
+    let ids = [session.pid.unsigned_abs(), other.pid.unsigned_abs()];
+    failpoint::hit("before-lock", &ids).await;
     let granted = locks::take(&mut session, &mut other, &names.original, &swap, patience).await?;
-    let watchdog = Watchdog::arm(source.address.clone(), session.pid, patience.hold.saturating_sub(granted.elapsed()));
-    failpoint::hit("lock-granted", &ids(&session, &other)).await;
+    let left = patience.hold.saturating_sub(granted.elapsed());
+    let watchdog = Watchdog::arm(source.address.clone(), other, holder.clone(), left);
+    failpoint::hit("lock-granted", &ids).await;
     Ok(PostgresFence {
         session,
-        other,
         holder,
+        ids,
         address: source.address.clone(),
         rewrite: source.rewrite.clone(),
         life: source.life,
@@ -88,10 +90,6 @@ pub async fn lock(source: &PostgresSource, patience: Patience) -> Result<Postgre
         granted,
         watchdog,
     })
-}
-
-fn ids(session: &Session, other: &Session) -> [u32; 2] {
-    [session.pid.unsigned_abs(), other.pid.unsigned_abs()]
 }
 
 impl PostgresFence {
@@ -140,20 +138,19 @@ impl PostgresFence {
 
 impl Fence for PostgresFence {
     async fn sync(&mut self, keys: &[Key]) -> Result<()> {
-        let ids = ids(&self.session, &self.other);
-        failpoint::hit("drained", &ids).await;
+        failpoint::hit("drained", &self.ids).await;
         self.undisturbed().await?;
         for keys in keys.chunks(BATCH) {
             self.session.exec_long(&self.rewrite.delete(Rows::Keys(keys))?).await?;
         }
         if !keys.is_empty() {
-            failpoint::hit("final-sync", &ids).await;
+            failpoint::hit("final-sync", &self.ids).await;
         }
         for keys in keys.chunks(BATCH) {
             let insert = self.rewrite.insert(&self.rewrite.names.shadow, Rows::Keys(keys))?;
             self.session.exec_long(&insert).await.map_err(explain)?;
         }
-        failpoint::hit("synced", &ids).await;
+        failpoint::hit("synced", &self.ids).await;
         Ok(())
     }
 
@@ -170,7 +167,7 @@ impl Fence for PostgresFence {
                 });
             }
         };
-        failpoint::hit("renamed", &ids(&self.session, &self.other)).await;
+        failpoint::hit("renamed", &self.ids).await;
         let committed = self.session.exec("COMMIT").await;
         let held = self.granted.elapsed();
         let swapped = Swapped { held, position };
@@ -181,8 +178,8 @@ impl Fence for PostgresFence {
             }
             // Whatever the answer was: a session can be ended after its commit, before it says so.
             Err(error) => {
-                let PostgresFence { session, other, address, rewrite, watchdog, holder, .. } = self;
-                drop((session, other, watchdog));
+                let PostgresFence { session, address, rewrite, watchdog, holder, .. } = self;
+                drop((session, watchdog));
                 match outcome::swapped(&address, &rewrite.names, &holder).await? {
                     true => Ok(swapped),
                     false if error.kind() == Kind::Definite && code(&error).is_some() => {

@@ -36,6 +36,16 @@ impl Backend {
         let sql = "SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()";
         Ok(Backend { pid: session.pid, began: session.value(sql).await?.unwrap_or_default() })
     }
+
+    /// Ends it; osc's own account may do that without further privileges. Whether it was still there.
+    pub async fn end(&self, session: &mut Session) -> Result<bool> {
+        let sql = format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = {} AND backend_start = {}::timestamptz",
+            self.pid,
+            text(&self.began)
+        );
+        Ok(session.first(&sql).await?.is_some())
+    }
 }
 
 /// Ends the session that was committing, waits until it is gone, and reads what it has done.
@@ -65,14 +75,9 @@ pub async fn swapped(address: &Address, names: &Names, holder: &Backend) -> Resu
 
 async fn look(address: &Address, names: &Names, holder: &Backend) -> Result<Option<bool>> {
     let mut session = Session::open(address).await?;
-    let sql = format!(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = {} AND backend_start = {}::timestamptz",
-        holder.pid,
-        text(&holder.began)
-    );
-    match session.first(&sql).await? {
-        Some(_) => Ok(None),
-        None => is_swapped(&mut session, names).await.map(Some),
+    match holder.end(&mut session).await? {
+        true => Ok(None),
+        false => is_swapped(&mut session, names).await.map(Some),
     }
 }
 
