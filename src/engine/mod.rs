@@ -7,6 +7,7 @@
 //! All of the core runs on one thread, so nothing here asks for `Send`. Every future may be dropped
 //! at any await point; what a dropped future leaves behind is the engine's to bound (see `fence`).
 
+pub mod lanes;
 pub mod mysql;
 pub mod opening;
 pub mod postgres;

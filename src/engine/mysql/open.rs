@@ -21,7 +21,7 @@ use super::connect::Address;
 use super::feed::{self, MySqlFeed};
 use super::fence::{outcome, sentry_statement};
 use super::key::{Conditions, KeySpec};
-use super::lanes::Lanes;
+use super::lanes::{Desk, Lanes};
 use super::mirror::{MySqlMirror, Rewrite};
 use super::names::Names;
 use super::preflight::{self, Facts};
@@ -247,7 +247,8 @@ impl opening::Prepared for Prepared {
             settings.appliers = 1;
         }
         let store = settings.copiers + settings.appliers;
-        let lanes = Lanes::new(request.address.clone(), rewrite.clone(), store + 1, life, epoch);
+        let desk = Desk { address: request.address.clone(), rewrite: rewrite.clone(), life };
+        let lanes = Lanes::new(desk, store + 1, epoch);
         let mirror = MySqlMirror::new(rewrite.clone(), lanes, Lane(store));
         let started_at = describe(&position);
         let source = MySqlSource::new(

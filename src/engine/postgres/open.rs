@@ -22,7 +22,7 @@ use super::feed::{self, PostgresFeed};
 use super::fence::outcome;
 use super::finished;
 use super::identity::{self, Found};
-use super::lanes::Lanes;
+use super::lanes::{Desk, Lanes};
 use super::marks::Marker;
 use super::mirror::{PostgresMirror, Rewrite};
 use super::names::Names;
@@ -252,7 +252,8 @@ impl opening::Prepared for Prepared {
         }
         let rewrite = Rc::new(Rewrite::new(names.clone(), record.shadow.clone()));
         let store = settings.copiers + settings.appliers;
-        let lanes = Lanes::new(request.address.clone(), rewrite.clone(), store + 1, life, epoch);
+        let desk = Desk { address: request.address.clone(), rewrite: rewrite.clone(), life };
+        let lanes = Lanes::new(desk, store + 1, epoch);
         let mirror = PostgresMirror::new(rewrite.clone(), lanes, Lane(store), handle);
         let source = PostgresSource::new(
             request.address.clone(),
