@@ -83,6 +83,9 @@ impl Osc {
             .env("DATABASE_URL", place.url())
             .env("OSC_PASSWORD", "osc-secret")
             .stdin(Stdio::null());
+        if let Some(filter) = std::env::var_os("OSC_LOG") {
+            command.env("OSC_LOG", filter);
+        }
         Osc { command, dir, failpoints: Vec::new() }
     }
 
@@ -293,7 +296,16 @@ impl Running {
             self.events.push(event);
         }
         let stderr = self.stderr.take().and_then(|t| t.join().ok()).unwrap_or_default();
+        self.keep(&stderr);
         Report { exit: status.code().unwrap_or(-1), events: std::mem::take(&mut self.events), stderr }
+    }
+
+    /// What the run said goes into a file of the directory that OSC_TEST_LOGS names, if it names one.
+    fn keep(&self, stderr: &str) {
+        let (Some(logs), Some(run)) = (std::env::var_os("OSC_TEST_LOGS"), self.dir.file_name()) else { return };
+        let said: String = self.events.iter().map(|event| format!("{event}\n")).collect();
+        let file = std::path::Path::new(&logs).join(run).with_extension("log");
+        std::fs::write(&file, said + stderr).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
     }
 }
 

@@ -21,31 +21,44 @@ enum Kill {
     Process,
 }
 
+/// What the catalog says after a kill.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Then {
+    Not,
+    Swapped,
+    /// Two sessions end, in either order: what the run says must be what is.
+    Either,
+    /// There is nothing of the sort to kill.
+    Nothing,
+}
+use Then::{Either, Not, Nothing, Swapped};
+
 /// How a step is reached, and whether the tables are swapped after the kill.
 struct Step {
     place: &'static str,
     on: &'static [Kind],
     /// After the holder's, the renamer's and the process's death.
-    swapped: [Option<bool>; 3],
+    then: [Then; 3],
 }
 
 const ALL: &[Kind] = &[Kind::MySql, Kind::MariaDb];
 const MARIADB: &[Kind] = &[Kind::MariaDb];
-const NOT: [Option<bool>; 3] = [Some(false), Some(false), Some(false)];
+const NOT: [Then; 3] = [Not, Not, Not];
 
-/// None: there is nothing of the sort to kill any more.
 const STEPS: [Step; 10] = [
-    Step { place: "before-lock", on: ALL, swapped: NOT },
-    Step { place: WAITING, on: ALL, swapped: NOT },
-    Step { place: "lock-granted", on: ALL, swapped: NOT },
-    Step { place: "drained", on: ALL, swapped: NOT },
-    Step { place: "final-sync", on: ALL, swapped: NOT },
-    Step { place: "synced", on: ALL, swapped: NOT },
-    Step { place: "rename-queued", on: MARIADB, swapped: NOT },
-    // The holder's death lets the RENAME through, and all is synced; kill -9 ends both in either order.
-    Step { place: "sentry-dropped", on: MARIADB, swapped: [Some(true), Some(false), None] },
-    Step { place: "renamed", on: ALL, swapped: [Some(true), Some(true), Some(true)] },
-    Step { place: "before-tidy", on: ALL, swapped: [None, None, Some(true)] },
+    Step { place: "before-lock", on: ALL, then: NOT },
+    Step { place: WAITING, on: ALL, then: NOT },
+    Step { place: "lock-granted", on: ALL, then: NOT },
+    Step { place: "drained", on: ALL, then: NOT },
+    Step { place: "final-sync", on: ALL, then: NOT },
+    Step { place: "synced", on: ALL, then: NOT },
+    Step { place: "rename-queued", on: MARIADB, then: NOT },
+    // The holder's death lets the RENAME through, and all is synced; kill -9 ends both in either order. A KILL
+    // closes the renamer's connection before its thread wakes up: osc then ends the holder's, and a lock that
+    // is granted to a thread that was killed but has not looked yet lets the RENAME through (seen).
+    Step { place: "sentry-dropped", on: MARIADB, then: [Swapped, Either, Either] },
+    Step { place: "renamed", on: ALL, then: [Swapped, Swapped, Swapped] },
+    Step { place: "before-tidy", on: ALL, then: [Nothing, Nothing, Swapped] },
 ];
 
 /// Long enough to be met while it waits.
@@ -59,12 +72,7 @@ async fn killed(kind: Kind, kill: Kill) {
     let server = Server::own(kind, &name.replace('_', "-"), &[]);
     let mut outcomes = Vec::new();
     for step in STEPS.iter().filter(|s| s.on.contains(&kind)) {
-        let has_target = match kill {
-            Kill::Holder => step.swapped[0].is_some(),
-            Kill::Renamer => kind.is_mariadb() && step.swapped[1].is_some(),
-            Kill::Process => true,
-        };
-        if !has_target {
+        if step.then[kill as usize] == Nothing || (kill == Kill::Renamer && !kind.is_mariadb()) {
             continue;
         }
         let began = Instant::now();
@@ -142,8 +150,10 @@ async fn at(db: &mut Database, step: &Step, kill: Kill) -> bool {
     assert!(took < limit, "{what}: the sessions lived on for {took:?}");
 
     let swapped = has_extra(db).await.unwrap_or_else(|| panic!("{what}: there is no orders"));
-    if let Some(expected) = step.swapped[kill as usize] {
-        assert_eq!(swapped, expected, "{what}: swapped");
+    match step.then[kill as usize] {
+        Not => assert!(!swapped, "{what}: swapped"),
+        Swapped => assert!(swapped, "{what}: not swapped"),
+        Either | Nothing => {}
     }
     let tables = db.tables().await;
     assert_eq!(tables.iter().any(|t| t == "orders_osc_new"), !swapped, "{what}: {tables:?}");

@@ -13,7 +13,9 @@
 //!
 //! If the holder dies before it dropped the sentry, the RENAME fails on the sentry: not swapped. If it
 //! dies after, the RENAME goes through, and everything was synced before the RENAME was sent: swapped
-//! and complete. There is no third case, but for one: a process that stands still before it sends the
+//! and complete. If the renaming session is killed after that, either may be: the client sees the connection
+//! closed before the server's thread has looked up, and the lock that osc gives back then may still be granted
+//! to it (seen). The catalog is asked once both sessions are gone. There is no third case, but for one: a process that stands still before it sends the
 //! RENAME, while its locks are lost and the sentry and the shadow are removed (`osc cleanup`) and made anew
 //! by another run. So the server itself looks whose life it is, in the statement that holds the RENAME
 //! ([`super::state::in_life`]); whoever removes a run's tables ends its life first.
