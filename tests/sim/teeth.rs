@@ -62,6 +62,7 @@ const TEETH: &[Tooth] = &[
     engine(Bug::CopyOnlyInserts, 300).near(Focus::Resumes),
     engine(Bug::IgnoreConflicts, 300),
     engine(Bug::DisplaceByKey, 300),
+    engine(Bug::LookBeforeLock, 600),
     engine(Bug::SkipUnfit, 300).near(Focus::Disturbed),
     engine(Bug::FinalSyncOutside, 300),
     engine(Bug::SpellingsApart, 300),

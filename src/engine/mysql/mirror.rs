@@ -141,11 +141,12 @@ impl MySqlMirror {
         let insert = self.rewrite.insert(&self.rewrite.names.shadow, rows)?;
         self.lanes
             .transaction(lane, async |session: &mut Session| {
-                if conflicts {
-                    conflict::displace(session, &self.rewrite).await?;
-                }
-                session.exec_long(&delete).await?;
-                let rows = session.exec_long(&insert).await?;
+                let rows = if conflicts {
+                    conflict::sync(session, &self.rewrite, rows).await?
+                } else {
+                    session.exec_long(&delete).await?;
+                    session.exec_long(&insert).await?
+                };
                 if let Some(note) = note {
                     let mut note = note.clone();
                     if let Some(newest) = note.done.last_mut() {
@@ -191,11 +192,9 @@ impl Mirror for MySqlMirror {
         match self.write(lane, rows, note, false).await {
             Err(error) if code(&error) == Some(DUPLICATE) => {
                 tracing::debug!(%error, "a unique value is held by another row of the shadow");
-                self.lanes.aside(lane, async |session| conflict::examine(session, &self.rewrite, rows).await).await?;
-                let result = self.write(lane, rows, note, true).await;
-                self.lanes.aside(lane, async |session| conflict::clear(session, &self.rewrite).await).await?;
-                match result {
-                    // The values went on moving; a new look finds where they are now.
+                self.lanes.aside(lane, async |session| conflict::prepare(session, &self.rewrite).await).await?;
+                match self.write(lane, rows, note, true).await {
+                    // Another lane wrote one of the values meanwhile.
                     Err(error) if code(&error) == Some(DUPLICATE) => Err(error.with_kind(Kind::Transient)),
                     Err(error) => Err(self.explain(lane, rows, error).await),
                     done => done,

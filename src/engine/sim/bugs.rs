@@ -68,6 +68,8 @@ pub enum Bug {
     IgnoreConflicts,
     /// A row that stands in the way of a unique value is deleted without another look at it.
     DisplaceByKey,
+    /// What is judged by a look at the source is locked only after that look.
+    LookBeforeLock,
     /// Rows that the new definition can't hold are skipped.
     SkipUnfit,
     /// The final sync is done with the lock given back, which is then taken again.
@@ -122,6 +124,7 @@ impl Bug {
         CopyOnlyInserts,
         IgnoreConflicts,
         DisplaceByKey,
+        LookBeforeLock,
         SkipUnfit,
         FinalSyncOutside,
         SpellingsApart,

@@ -10,7 +10,6 @@ use std::rc::Rc;
 
 use super::binlog::Image;
 use super::bugs::{Bug, Peek};
-use super::conflict;
 use super::faults::{Faults, Moment};
 use super::keys::{Set, encode};
 use super::ledger::differences;
@@ -90,9 +89,9 @@ impl SimMirror {
         result
     }
 
-    async fn write(&self, lane: Lane, set: &Set, note: Option<&LaneNote>, displace: &[u32]) -> Result<Synced, Failure> {
-        let (server, set, note, displace) = (self.server.clone(), set.clone(), note.cloned(), displace.to_vec());
-        self.transaction(|line, epoch| sync::run(server, line, Sync { epoch, lane, set, note, displace })).await
+    async fn write(&self, lane: Lane, set: &Set, note: Option<&LaneNote>, conflicts: bool) -> Result<Synced, Failure> {
+        let (server, set, note) = (self.server.clone(), set.clone(), note.cloned());
+        self.transaction(|line, epoch| sync::run(server, line, Sync { epoch, lane, set, note, conflicts })).await
     }
 }
 
@@ -106,13 +105,11 @@ impl Mirror for SimMirror {
                 *upto = upto.or(self.peek.last_key.get());
             }
         }
-        let first = self.write(lane, &set, note, &[]).await;
+        let first = self.write(lane, &set, note, false).await;
         let Err(Failure::Duplicate { .. }) = first else { return first.map_err(Error::from) };
         self.server.count(|c| c.conflicts += 1);
-        let (server, examined) = (self.server.clone(), set.clone());
-        let displace = call(&self.server, &self.faults, |line| conflict::examine(server, line, examined)).await?;
-        match self.write(lane, &set, note, &displace).await {
-            // The values went on moving; a new look finds where they are now.
+        match self.write(lane, &set, note, true).await {
+            // Another lane wrote one of the values meanwhile.
             Err(failure @ Failure::Duplicate { .. }) => Err(Error::from(failure).with_kind(Kind::Transient)),
             other => other.map_err(Error::from),
         }

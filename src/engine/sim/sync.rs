@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::bugs::Bug;
+use super::conflict;
 use super::keys::Set;
 use super::locks::{LockId, Mode};
 use super::server::Server;
@@ -24,8 +25,8 @@ pub struct Sync {
     pub lane: Lane,
     pub set: Set,
     pub note: Option<LaneNote>,
-    /// Rows of the shadow that stand in the way of unique values.
-    pub displace: Vec<u32>,
+    /// Unique values were in the way.
+    pub conflicts: bool,
 }
 
 /// All rows of a set at this moment.
@@ -83,30 +84,6 @@ pub async fn insert(tx: &mut Tx, table: TableId, rows: &[(u32, Row)]) -> Result<
     Ok(rows.len() as u64)
 }
 
-/// Deletes those of the rows in the way that are stale **now**, under their locks.
-///
-/// Looking again under the lock is not caution: since they were found another lane may have synced
-/// them, and nobody would ever bring back a row that was right.
-async fn displace(tx: &mut Tx, shadow: TableId, source: TableId, rows: &[u32]) -> Result<(), Failure> {
-    let server = tx.server.clone();
-    for id in rows {
-        let new = tx.lock(LockId::Row(shadow, *id), Mode::Exclusive).await?;
-        let Some(row) = tx.get(shadow, *id) else {
-            if new {
-                tx.unlock(LockId::Row(shadow, *id));
-            }
-            continue;
-        };
-        let holds = server.catalog.borrow().table(source).rows.get(id).is_some_and(|now| now.unique == row.unique);
-        if !holds || server.bugs.has(Bug::DisplaceByKey) {
-            server.count(|c| c.displaced += 1);
-            server.trace.say(|| format!("{}: displaces row {id}", tx.id));
-            tx.put(shadow, *id, None).await?;
-        }
-    }
-    Ok(())
-}
-
 pub async fn run(server: Rc<Server>, line: Rc<Line>, job: Sync) -> Result<Synced, Failure> {
     let bugs = server.bugs;
     let mut tx = Tx::begin(&server, Origin::Osc);
@@ -119,10 +96,6 @@ pub async fn run(server: Rc<Server>, line: Rc<Line>, job: Sync) -> Result<Synced
         line.step().await?;
     }
     let shadow = tx.open(Name::Shadow).await?;
-    if !job.displace.is_empty() {
-        let source = tx.open(Name::Original).await?;
-        displace(&mut tx, shadow, source, &job.displace).await?;
-    }
     let insert_only = bugs.has(Bug::CopyOnlyInserts) && matches!(job.set, Set::Range { .. });
     if !insert_only {
         delete(&mut tx, shadow, &job.set).await?;
@@ -134,13 +107,16 @@ pub async fn run(server: Rc<Server>, line: Rc<Line>, job: Sync) -> Result<Synced
         rows.retain(|(id, _)| tx.get(shadow, *id).is_none());
     }
     server.trace.say(|| format!("{}: lane {} reads {:?}: {:?}", tx.id, job.lane.0, job.set, ids(&rows)));
+    let count = rows.len() as u64;
+    if job.conflicts {
+        rows = conflict::settle(&mut tx, &line, [source, shadow], &job.set, rows).await?;
+    }
     // The statement reads and inserts as it goes, from the snapshot that it began with.
     let half = rows.len() / 2;
     line.busy().await;
     insert(&mut tx, shadow, &rows[..half]).await?;
     line.busy().await;
     insert(&mut tx, shadow, &rows[half..]).await?;
-    let count = rows.len() as u64;
     if let Some(mut note) = job.note {
         if let Some(newest) = note.done.last_mut() {
             newest.rows = count;
