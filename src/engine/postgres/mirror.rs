@@ -103,8 +103,13 @@ impl Rewrite {
 
     /// The same for a condition on the source's columns.
     pub fn insert_selected(&self, into: &impl Display, filter: &str) -> String {
+        self.insert_from(into, &self.select(filter))
+    }
+
+    /// The same of what a query returns, which are the shadow's columns.
+    pub fn insert_from(&self, into: &impl Display, query: &str) -> String {
         let overriding = if self.shadow.overriding { " OVERRIDING SYSTEM VALUE" } else { "" };
-        format!("INSERT INTO {into} ({}){overriding} {}", self.insert_columns(), self.select(filter))
+        format!("INSERT INTO {into} ({}){overriding} {query}", self.insert_columns())
     }
 
     pub fn select(&self, filter: &str) -> String {
@@ -153,11 +158,12 @@ impl PostgresMirror {
         let insert = self.rewrite.insert(&self.rewrite.names.shadow, rows)?;
         self.lanes
             .transaction(lane, async |session: &mut Session| {
-                if conflicts {
-                    conflict::resolve(session, &self.rewrite, rows).await?;
-                }
-                session.exec_long(&delete).await?;
-                let rows = session.exec_long(&insert).await?;
+                let rows = if conflicts {
+                    conflict::sync(session, &self.rewrite, rows).await?
+                } else {
+                    session.exec_long(&delete).await?;
+                    session.exec_long(&insert).await?
+                };
                 if let Some(note) = note {
                     let mut note = note.clone();
                     if let Some(newest) = note.done.last_mut() {
@@ -204,7 +210,7 @@ impl Mirror for PostgresMirror {
                 tracing::debug!(%error, "a unique value is held by another row of the shadow");
                 self.lanes.aside(lane, async |session| conflict::scratch(session, &self.rewrite).await).await?;
                 match self.write(lane, rows, note, true).await {
-                    // The values went on moving; a new look finds where they are now.
+                    // Another lane wrote one of the values meanwhile.
                     Err(error) if is_conflict(&error) => Err(error.with_kind(Kind::Transient)),
                     Err(error) => Err(self.explain(lane, rows, error).await),
                     done => done,

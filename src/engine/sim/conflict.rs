@@ -32,7 +32,10 @@ pub async fn settle(
     let candidates: BTreeSet<u32> = {
         let catalog = server.catalog.borrow();
         let holders = rows.iter().filter(|(_, row)| row.unique != 0);
-        holders.filter_map(|(_, row)| catalog.table(shadow).holder(row.unique)).filter(|id| !set.contains(*id)).collect()
+        holders
+            .filter_map(|(_, row)| catalog.table(shadow).holder(row.unique))
+            .filter(|id| !set.contains(*id))
+            .collect()
     };
     line.step().await?;
     let mut now = Rows::new();
