@@ -44,9 +44,9 @@ async fn what_is_no_ordinary_innodb_table() {
 async fn foreign_keys_either_way() {
     for kind in Kind::QUICK {
         let server = Server::shared(kind);
-        let mut db = orders(&server, "pre_fk").await;
-        // A database that osc's account can't see.
+        // A database that osc's account can't see; first, because an earlier run's would hold the other one.
         let other = Database::create(&server, "pre_fk_other").await;
+        let mut db = orders(&server, "pre_fk").await;
         db.run(&[
             "CREATE TABLE parts (id BIGINT PRIMARY KEY, CONSTRAINT l_fk FOREIGN KEY (id) REFERENCES orders (id) ON DELETE CASCADE)",
             "CREATE TABLE `pre_fk_other`.`far-away` (id BIGINT PRIMARY KEY, CONSTRAINT far_fk FOREIGN KEY (id) REFERENCES pre_fk.orders (id))",
