@@ -42,6 +42,8 @@ pub enum Planted {
     NotesForgetEarly,
     /// The keys of a final sync that failed are not put back.
     ForgetAfterFailedSwap,
+    /// One index is built after the copy, whatever else there is to build.
+    BuildOnce,
     /// The lock is asked for while syncs are in flight.
     NotQuiet,
     /// The swap does not wait for a mark.
@@ -79,6 +81,7 @@ impl Planted {
         Planted::NoteOnlyNewest,
         Planted::NotesForgetEarly,
         Planted::ForgetAfterFailedSwap,
+        Planted::BuildOnce,
         Planted::NotQuiet,
         Planted::SkipDrain,
         Planted::DrainByOldMark,

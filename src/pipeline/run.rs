@@ -302,7 +302,7 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
             }
             Done::Built(result) => {
                 self.building = false;
-                if !result? {
+                if !result? || self.settings.planted.is(Planted::BuildOnce) {
                     self.become_(Phase::CatchUp);
                 }
             }

@@ -103,6 +103,9 @@ impl Server {
         if (id.0 != 0) != swapped {
             return Err(format!("swapped is {swapped}, but the name leads to table {}", id.0));
         }
+        if table.unbuilt > 0 {
+            return Err(format!("{} indexes of the table were not built", table.unbuilt));
+        }
         let wrong = differences(&table.rows, ledger.truth());
         if !wrong.is_empty() {
             return Err(format!("the table is not what was acknowledged: {}", self.describe(&wrong)));

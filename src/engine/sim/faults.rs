@@ -31,6 +31,8 @@ pub enum Moment {
     Batch,
     Store,
     Raise,
+    /// Not in `ALL`: worlds that have something to build choose it.
+    Build,
     Fence,
     Swap,
 }

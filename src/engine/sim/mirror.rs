@@ -115,6 +115,26 @@ impl Mirror for SimMirror {
         }
     }
 
+    /// One index, like any DDL behind those who use the shadow, and only for whose life it still is.
+    async fn build(&self) -> Result<bool> {
+        self.faults.moment(Moment::Build);
+        let server = self.server.clone();
+        let built = self.transaction(|line, epoch| async move {
+            let mut tx = Tx::begin(&server, Origin::Osc);
+            state::check(&mut tx, epoch).await?;
+            line.step().await?;
+            tx.lock(LockId::Name(Name::Shadow), Mode::Exclusive).await?;
+            let shadow = tx.open(Name::Shadow).await?;
+            line.busy().await;
+            let more = server.catalog.borrow_mut().build(shadow);
+            server.count(|c| c.built += 1);
+            tx.commit().await;
+            line.step().await?;
+            Ok(more)
+        });
+        built.await.map_err(Error::from)
+    }
+
     /// Both sides in one snapshot, which is taken when the statement begins; then it takes its time.
     async fn compare(&self, _lane: Lane, rows: Rows<'_>, most: usize) -> Result<Compared> {
         let order = self.server.plan.order;

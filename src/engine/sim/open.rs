@@ -98,7 +98,7 @@ async fn begin_anew(server: &Rc<Server>, faults: &Faults, epoch: u64) -> Result<
             let mut catalog = server.catalog.borrow_mut();
             if !catalog.swapped() {
                 catalog.drop_name(Name::Shadow);
-                catalog.create(Name::Shadow, Table::new(server.plan.unique));
+                catalog.create(Name::Shadow, Table { unbuilt: server.plan.later, ..Table::new(server.plan.unique) });
             }
             Ok(())
         })

@@ -99,6 +99,8 @@ pub struct Plan {
     pub notice: Span,
     /// Keys of one statement of the final sync.
     pub fence_keys: usize,
+    /// Indexes of the shadow that are built after the copy.
+    pub later: u8,
 
     pub faults_for: Duration,
     pub cut_pm: u64,
@@ -159,7 +161,7 @@ impl Plan {
         let faulty = dice.chance(700);
         let fault = |on, span| if faulty { per_mille(&dice, on, span) } else { 0 };
         let slow = dice.skewed(Span(1, 12));
-        Plan {
+        let mut plan = Plan {
             seed,
             rows,
             room: rows + rows / 2 + dice.of(Span(2, 24)) as u32,
@@ -226,7 +228,13 @@ impl Plan {
             moment: dice.chance(500).then(|| dice.pick(Moment::ALL)),
             loaded_pm: per_mille(&dice, 250, Span(50, 500)),
             settings: settings(&dice, seed, rows, collated),
+            // Last, so that the seeds of before have the worlds of before.
+            later: if dice.chance(300) { dice.of(Span(1, 3)) as u8 } else { 0 },
+        };
+        if plan.later > 0 && dice.chance(300) {
+            plan.moment = Some(Moment::Build);
         }
+        plan
     }
 
     /// The source has the unique key too, unless duplicates are to be possible.

@@ -43,11 +43,13 @@ pub struct Table {
     pub rows: BTreeMap<u32, Row>,
     /// Which row has a value, where there is a unique key.
     pub unique: Option<BTreeMap<u32, u32>>,
+    /// Indexes that are still to be built.
+    pub unbuilt: u8,
 }
 
 impl Table {
     pub fn new(unique: bool) -> Self {
-        Table { rows: BTreeMap::new(), unique: unique.then(BTreeMap::new) }
+        Table { rows: BTreeMap::new(), unique: unique.then(BTreeMap::new), unbuilt: 0 }
     }
 
     /// Which row holds a unique value.
@@ -128,6 +130,13 @@ impl Catalog {
     pub fn truncate(&mut self, id: TableId) {
         let table = &mut self.tables[usize::from(id.0)];
         *table = Table::new(table.unique.is_some());
+    }
+
+    /// Builds one index. True: there is another one to build.
+    pub fn build(&mut self, id: TableId) -> bool {
+        let table = &mut self.tables[usize::from(id.0)];
+        table.unbuilt = table.unbuilt.saturating_sub(1);
+        table.unbuilt > 0
     }
 
     /// Original to Old, Shadow to Original. False: a name was taken or missing, and nothing was done.
