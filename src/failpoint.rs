@@ -15,12 +15,13 @@ use crate::error::{Error, Result};
 pub const VARIABLE: &str = "OSC_FAILPOINT";
 
 /// Every place, in the order in which a run comes by.
-pub const NAMES: [&str; 16] = [
+pub const NAMES: [&str; 17] = [
     "shadow-built",
     "run-stored",
     "slot-made",
     "chunk-synced",
     "keys-synced",
+    "index-built",
     "comparing",
     "before-lock",
     "lock-granted",

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{Key, Phase, Position, Range};
 
 /// The number of the stored format. A run refuses to go on from another one.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {

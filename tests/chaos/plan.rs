@@ -79,7 +79,7 @@ pub const LOCKED: [&str; 7] =
 /// The failpoints that a run on this kind of server comes by.
 pub fn places(kind: Kind) -> Vec<&'static str> {
     let only_mariadb = ["rename-queued", "sentry-dropped"];
-    let names = osc::failpoint::NAMES.into_iter().filter(|name| *name != "slot-made");
+    let names = osc::failpoint::NAMES.into_iter().filter(|name| !["slot-made", "index-built"].contains(name));
     names.filter(|name| kind.is_mariadb() || !only_mariadb.contains(name)).collect()
 }
 

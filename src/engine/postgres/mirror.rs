@@ -56,6 +56,8 @@ pub struct PostgresMirror {
     lanes: Lanes,
     /// The lane that stores checkpoints; no sync uses it.
     store: Lane,
+    /// The lane that builds indexes.
+    builder: Lane,
     feed: Handle,
 }
 
@@ -142,15 +144,26 @@ impl Rewrite {
     }
 }
 
+/// What a native ALTER would fail on too: a value that is too long for an index, an expression that fails.
+fn unbuilt(index: &Ident, error: Error) -> Error {
+    match error.kind() {
+        Kind::Definite => error
+            .context(&format!("The index {} can't be built on the new table", index.bare()))
+            .table("The table is unchanged.")
+            .todo("Change the rows, or the index; then run the same command again."),
+        _ => error,
+    }
+}
+
 /// Two rows of a table collide under one of its unique indexes, or under an exclusion constraint.
 pub fn is_conflict(error: &Error) -> bool {
     code(error).is_some_and(|code| matches!(code.code(), "23505" | "23P01"))
 }
 
 impl PostgresMirror {
-    /// `lanes`: one for each copier and applier and one more, which stores.
+    /// `lanes`: one for each copier and applier and two more, of which the first one stores and the other builds.
     pub fn new(rewrite: Rc<Rewrite>, lanes: Lanes, store: Lane, feed: Handle) -> Self {
-        PostgresMirror { rewrite, lanes, store, feed }
+        PostgresMirror { rewrite, lanes, store, builder: Lane(store.0 + 1), feed }
     }
 
     async fn write(&self, lane: Lane, rows: Rows<'_>, note: Option<&LaneNote>, conflicts: bool) -> Result<Synced> {
@@ -219,6 +232,27 @@ impl Mirror for PostgresMirror {
             Err(error) => Err(self.explain(lane, rows, error).await),
             done => done,
         }
+    }
+
+    /// The index is there as a whole or not at all, and only in the shadow of this process's life: the epoch is held
+    /// to the end. A server whose client died looks up once a second, so that the next life does not wait for long.
+    async fn build(&self) -> Result<bool> {
+        let later = &self.rewrite.shadow.later;
+        let built = self.lanes.transaction(self.builder, async |session: &mut Session| {
+            for index in later {
+                if session.first(&index.is_there()).await?.is_none() {
+                    tracing::info!(index = index.name().bare(), "building");
+                    session.exec("SET LOCAL client_connection_check_interval = '1s'").await?;
+                    for statement in &index.statements {
+                        session.exec_long(statement).await.map_err(|error| unbuilt(index.name(), error))?;
+                    }
+                    failpoint::hit("index-built", &[session.pid.unsigned_abs()]).await;
+                    return Ok(Some(&index.index));
+                }
+            }
+            Ok(None)
+        });
+        Ok(built.await?.is_some_and(|built| later.last().is_some_and(|last| last.index != *built)))
     }
 
     async fn compare(&self, lane: Lane, rows: Rows<'_>, most: usize) -> Result<Compared> {

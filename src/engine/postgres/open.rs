@@ -170,6 +170,7 @@ impl opening::Prepared for Prepared {
             "{}  -- for each range of keys, and for the keys that change meanwhile",
             rewrite.insert(&names.shadow, Rows::Range(&whole))?
         ));
+        statements.extend(self.shadow.later.iter().flat_map(|index| index.statements.iter().cloned()));
         statements.push(format!("ANALYZE {}", names.shadow));
         statements.push("BEGIN  -- the cutover, to the COMMIT".to_owned());
         for part in [&swap.first, &swap.tables, &swap.statements] {
@@ -253,7 +254,7 @@ impl opening::Prepared for Prepared {
         let rewrite = Rc::new(Rewrite::new(names.clone(), record.shadow.clone()));
         let store = settings.copiers + settings.appliers;
         let desk = Desk { address: request.address.clone(), rewrite: rewrite.clone(), life };
-        let lanes = Lanes::new(desk, store + 1, epoch);
+        let lanes = Lanes::new(desk, store + 2, epoch);
         let mirror = PostgresMirror::new(rewrite.clone(), lanes, Lane(store), handle);
         let source = PostgresSource::new(
             request.address.clone(),

@@ -91,6 +91,7 @@ impl PostgresPair {
         let shadow = Shadow {
             columns: written,
             overriding: false,
+            later: Vec::new(),
             unique: Vec::new(),
             key,
             shadow_key,

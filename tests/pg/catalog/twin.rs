@@ -98,6 +98,9 @@ pub async fn change(db: &Database, table: &str, alter: &str) -> Result<Shadow> {
         names.original
     );
     session.exec(&copy).await?;
+    for statement in shadow.later.iter().flat_map(|index| &index.statements) {
+        session.exec(statement).await.map_err(|error| error.context(statement))?;
+    }
     let swap = dependents::plan(&mut session, &names, &shadow).await?;
     session.exec("BEGIN").await?;
     for statement in swap.first.iter().chain(&swap.tables).chain(&swap.statements) {

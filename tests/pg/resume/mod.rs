@@ -46,6 +46,8 @@ async fn swapped(db: &Database, name: &str, writers: Writers, report: Report, ol
         "SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = '{name}'::regclass AND attname = 'id'"
     );
     assert_eq!(db.one::<String>(&kind).await, "bigint", "{report:?}");
+    let indexes = format!("SELECT count(*) FROM pg_index WHERE indrelid = '{name}'::regclass AND indisvalid");
+    assert_eq!(db.one::<i64>(&indexes).await, 4, "{report:?}");
     assert_eq!(db.one::<i64>(&format!("SELECT count(*) FROM {name} WHERE priority IS DISTINCT FROM 3")).await, 0);
     let left = db.leftovers().await;
     assert!(
@@ -97,12 +99,13 @@ async fn killed_in_the_copy(kind: Kind) {
 }
 
 /// Where a run is killed, and whether every run comes by there.
-const PLACES: [(&str, bool); 13] = [
+const PLACES: [(&str, bool); 14] = [
     ("shadow-built", true),
     ("run-stored", true),
     ("slot-made", true),
     ("chunk-synced", true),
     ("keys-synced", true),
+    ("index-built", true),
     ("comparing", true),
     ("before-lock", true),
     ("lock-granted", true),

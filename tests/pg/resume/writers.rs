@@ -30,11 +30,12 @@ pub struct Writers {
     tasks: Vec<JoinHandle<Book>>,
 }
 
-/// `CREATE TABLE … (id, code, amount)` with so many rows; `code` is unique, and moves between rows.
+/// `CREATE TABLE … (id, code, amount)` with so many rows; `code` is unique, and moves between rows; two other indexes.
 pub fn table(name: &str, rows: u64) -> [String; 2] {
     [
         format!(
-            "CREATE TABLE {name} (id int PRIMARY KEY, code text NOT NULL UNIQUE, amount bigint NOT NULL, note text)"
+            "CREATE TABLE {name} (id int PRIMARY KEY, code text NOT NULL UNIQUE, amount bigint NOT NULL, note text); \
+             CREATE INDEX {name}_amount ON {name} (amount); CREATE INDEX {name}_long ON {name} (id) WHERE amount > 10"
         ),
         format!("INSERT INTO {name} SELECT g, 'c' || g, g, repeat('n', 60) FROM generate_series(1, {rows}) g"),
     ]

@@ -9,6 +9,7 @@ mod clone;
 mod columns;
 mod constraints;
 mod keys;
+mod later;
 mod unique;
 
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,7 @@ use super::sql::{Ident, TypeName, list, text};
 use super::swap::Swap;
 use crate::error::{Error, Kind, Result};
 use builder::Builder;
+pub use later::Later;
 
 /// A column of the shadow that a sync writes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +68,8 @@ pub struct Shadow {
     /// An identity column GENERATED ALWAYS is written: INSERT has to say OVERRIDING SYSTEM VALUE.
     pub overriding: bool,
     pub unique: Vec<Unique>,
+    /// Indexes that are built when the rows are there.
+    pub later: Vec<Later>,
     /// The source's key, by which rows travel.
     pub key: KeyShape,
     /// The same columns as the shadow calls them, in the key's order. Two keys that differ in the source differ here.
@@ -115,11 +119,14 @@ impl Shadow {
         }
         free_names(&mut b).await?;
         let written = columns::written(&mut b, &columns, alter, &printed).await?;
+        let unique = unique::read(&mut b, &shadow_key).await?;
+        let later = later::take_off(&mut b).await?;
         let always = |w: &Written| columns.iter().any(|c| c.name == w.column && c.identity == "a");
         Ok(Shadow {
             overriding: written.iter().any(always),
             columns: written,
-            unique: unique::read(&mut b, &shadow_key).await?,
+            unique,
+            later,
             key,
             shadow_key,
             statements: b.statements,
