@@ -6,25 +6,22 @@
 mod between;
 mod catalog;
 mod cleanup;
+mod cutover;
 #[allow(dead_code)]
 mod harness;
 #[allow(dead_code)]
 #[path = "../support/proxy.rs"]
 mod network;
 mod preflight;
+mod resume;
 mod smoke;
 mod sync;
+mod traffic;
 
 // The long tier: `scripts/test --full`.
 #[path = "bytes.rs"]
 mod long_bytes;
-#[path = "cutover/mod.rs"]
-mod long_cutover;
 #[path = "matrix/mod.rs"]
 mod long_matrix;
 #[path = "pgbench.rs"]
 mod long_pgbench;
-#[path = "resume/mod.rs"]
-mod long_resume;
-#[path = "traffic.rs"]
-mod long_traffic;
