@@ -20,6 +20,8 @@ mod sync;
 mod long_bytes;
 #[path = "cutover/mod.rs"]
 mod long_cutover;
+#[path = "held.rs"]
+mod long_held;
 #[path = "matrix/mod.rs"]
 mod long_matrix;
 #[path = "pgbench.rs"]
