@@ -132,7 +132,7 @@ impl Summary {
             let holds: Vec<_> = self
                 .held_ms
                 .iter()
-                .map(|(kind, ms)| format!("{kind} {}", duration(Duration::from_millis(*ms))))
+                .map(|(kind, ms)| format!("{kind} for {}", duration(Duration::from_millis(*ms))))
                 .collect();
             line("held", holds.join(", "));
         }

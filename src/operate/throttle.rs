@@ -10,7 +10,8 @@
 //!   limit hold it;
 //! - so does the engine itself, where going on would end the run;
 //! - what should be watched but has not been seen for [`STALE`] holds it: a server that is too busy
-//!   to answer is exactly the one to spare.
+//!   to answer is exactly the one to spare. So does what was not seen at all yet, which is called something
+//!   else: every run begins with that, and it is nobody's trouble.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -100,7 +101,10 @@ pub fn judge(settings: &Settings, seen: &Seen<'_>) -> Verdict {
     }
     for limit in settings.max_load.iter().chain(&settings.critical_load) {
         let Some(_) = load.and_then(|load| gauge(&limit.name, load)) else {
-            return Verdict::Hold(format!("load unknown: the server has not told {} lately", limit.name));
+            return Verdict::Hold(match seen.load {
+                None => format!("first look at the load: the server has not told {} yet", limit.name),
+                Some(_) => format!("load unknown: the server has not told {} lately", limit.name),
+            });
         };
     }
     if let Some(met) = load.and_then(|load| settings.max_load.iter().find_map(|limit| meets(limit, load))) {
@@ -108,6 +112,9 @@ pub fn judge(settings: &Settings, seen: &Seen<'_>) -> Verdict {
     }
     if let Some(max_lag) = settings.max_lag {
         match seen.lag_ms.filter(|known| known.age <= STALE) {
+            None if seen.lag_ms.is_none() => {
+                return Verdict::Hold("first look at the replicas' lag: it has not been told yet".into());
+            }
             None => return Verdict::Hold("replica lag unknown: no replica has told it lately".into()),
             Some(lag) if u128::from(lag.value) > max_lag.as_millis() => {
                 let (lag, limit) = (lag.value, max_lag.as_millis());
@@ -262,7 +269,7 @@ mod tests {
         let load = [("Threads_running".to_string(), 1.0)];
         let seen = Seen { load: fresh(load.as_slice()), ..Seen::default() };
         assert_eq!(kind(judge(&settings, &seen)), "load unknown");
-        assert_eq!(kind(judge(&settings, &Seen::default())), "load unknown");
+        assert_eq!(kind(judge(&settings, &Seen::default())), "first look at the load");
     }
 
     #[test]
@@ -275,7 +282,7 @@ mod tests {
         assert_eq!(with(1500, Duration::ZERO), "go");
         assert_eq!(with(1501, Duration::ZERO), "replica lag");
         assert_eq!(with(0, STALE + Duration::from_millis(1)), "replica lag unknown");
-        assert_eq!(kind(judge(&settings, &Seen::default())), "replica lag unknown");
+        assert_eq!(kind(judge(&settings, &Seen::default())), "first look at the replicas' lag");
     }
 
     #[tokio::test(start_paused = true)]

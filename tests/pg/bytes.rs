@@ -19,6 +19,8 @@ async fn updates_of_wide_rows_cost_as_much_as_their_keys(kind: Kind) {
     let server: SocketAddr = ([127, 0, 0, 1], db.server.port()).into();
     let proxy = Proxy::to(server).await;
     let url = db.osc_url().replace(&format!(":{}/", db.server.port()), &format!(":{}/", proxy.port));
+    // Without TLS, which makes a record of each message: 14.0 MB were seen with it in the place of 9.5.
+    let url = format!("{url}?sslmode=disable");
     let osc = Osc::alter(&db, "public.wide", "ALTER COLUMN v TYPE bigint").env("DATABASE_URL", &url).postponed();
     let mut running = blocking(move || {
         let mut running = osc.start();

@@ -21,6 +21,8 @@ mod traffic;
 // The long tier: `scripts/test --full`.
 #[path = "bytes.rs"]
 mod long_bytes;
+#[path = "held.rs"]
+mod long_held;
 #[path = "matrix/mod.rs"]
 mod long_matrix;
 #[path = "pgbench.rs"]

@@ -80,9 +80,11 @@ async fn widened(db: &Database, column: &str, protocol: &str) {
     let summary = report.event("summary");
     assert!(summary["keys_synced"].as_u64() > Some(0), "no change came by the stream: {summary}");
     let held = summary["lock_held_ms"].as_f64().expect("the lock was held");
+    let commit = summary["commits"]["p95_ms"].as_f64().expect("there were commits");
     let average = said.lines().find(|line| line.starts_with("latency average")).unwrap_or_default();
     println!(
-        "{:?} {column} {protocol}: {} transactions, {swapped} before the swap's end, lock held {held:.1} ms, {} attempts; {average}",
+        "{:?} {column} {protocol}: {} transactions, {swapped} before the swap's end, lock held {held:.1} ms, \
+         commits {commit:.1} ms (95 %), {} attempts; {average}",
         db.server.kind,
         done(db).await,
         summary["cutover_attempts"]

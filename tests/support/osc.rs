@@ -198,7 +198,7 @@ impl Running {
                     let stderr = self.stderr.take().and_then(|t| t.join().ok()).unwrap_or_default();
                     panic!(
                         "waiting for {what}: osc ended or said nothing.\n{stderr}\nlast events: {:?}",
-                        self.events.iter().rev().take(3)
+                        self.events.iter().rev().take(3).collect::<Vec<_>>()
                     );
                 }
             }

@@ -14,6 +14,7 @@ pub mod feed;
 pub mod fence;
 pub mod finished;
 pub mod heard;
+pub mod held;
 pub mod identity;
 pub mod key;
 pub mod lanes;

@@ -34,7 +34,7 @@ use super::source::{PostgresSource, Watch};
 use super::sql::{Table, list, text};
 use super::state::{self, RunRecord};
 use super::stream::Options;
-use super::{catalog, cleanup, slot};
+use super::{catalog, cleanup, held, slot};
 use crate::engine::Lane;
 use crate::engine::opening::{self, Begun, Look};
 use crate::error::{Error, Result};
@@ -87,6 +87,14 @@ impl Prepared {
         let server = session.identity().await?;
         let request = Request { address: request.address.pinned(&server), ..request };
         let names = Names::of(request.address.database(), &request.table);
+        let address = request.address.clone();
+        match Prepared::look_at(session, request, names.clone()).await {
+            Err(error) => Err(held::explain(&address, &names, error).await),
+            looked => looked,
+        }
+    }
+
+    async fn look_at(mut session: Session, request: Request, names: Names) -> Result<Look<Prepared>> {
         let lock = RunLock::take(&request.address, &names).await?;
         let finish = || Finish { address: request.address.clone(), names: names.clone(), alter: request.alter.clone() };
         let earlier = earlier(&mut session, &finish()).await?;
@@ -203,6 +211,16 @@ impl opening::Prepared for Prepared {
     }
 
     async fn begin(self, settings: &mut Settings) -> Result<Begun<Prepared>> {
+        let (address, names) = (self.request.address.clone(), self.names.clone());
+        match self.begin_life(settings).await {
+            Err(error) => Err(held::explain(&address, &names, error).await),
+            begun => begun,
+        }
+    }
+}
+
+impl Prepared {
+    async fn begin_life(self, settings: &mut Settings) -> Result<Begun<Prepared>> {
         let Prepared { request, mut session, mut lock, names, facts, found, fingerprint, shadow, earlier } = self;
         let finish = Finish { address: request.address.clone(), names: names.clone(), alter: request.alter.clone() };
         let record = match &earlier {

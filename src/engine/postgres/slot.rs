@@ -36,6 +36,8 @@ pub async fn create(address: &Address, names: &Names, patience: Duration) -> Res
     let deadline = Instant::now() + patience;
     let mut maker = Session::open(address).await?;
     let mut looker = Session::open(address).await?;
+    // It waits for others as if for a lock, and the deadline here is the one that says for whom.
+    maker.exec("SET lock_timeout = 0").await?;
     let (pid, canceller) = (maker.pid, maker.canceller());
     let sql = format!("SELECT lsn FROM pg_create_logical_replication_slot({}, 'pgoutput')", text(&names.slot));
     let mut waiting = Waiting::new("osc's replication slot can begin only when these transactions have ended");
@@ -214,24 +216,26 @@ pub(super) async fn blockers(session: &mut Session, pid: i32) -> Result<Vec<Stri
     describe(session, &pids).await
 }
 
+/// A row `a` of pg_stat_activity in words.
+pub(super) const SESSION: &str = "concat('session ', a.pid, ' of ', coalesce(a.usename, '?'), ', ', \
+    coalesce(a.state, '?'), ', for ', coalesce(extract(epoch FROM clock_timestamp() - a.xact_start)::int, 0), ' s: ', \
+    left(regexp_replace(coalesce(a.query, ''), '\\s+', ' ', 'g'), 80))";
+
+/// A row `p` of pg_prepared_xacts in words.
+pub(super) const PREPARED: &str = "concat('prepared transaction ''', p.gid, ''' of ', p.owner, ', for ', \
+    extract(epoch FROM clock_timestamp() - p.prepared)::int, ' s')";
+
 /// What these sessions are; 0 stands for prepared transactions.
 pub(super) async fn describe(session: &mut Session, pids: &[i32]) -> Result<Vec<String>> {
     let mut out = Vec::new();
     let listed = pids.iter().filter(|pid| **pid > 0).map(i32::to_string).collect::<Vec<_>>().join(", ");
     if !listed.is_empty() {
-        let sql = format!(
-            "SELECT concat('session ', pid, ' of ', coalesce(usename, '?'), ', ', coalesce(state, '?'), ', for ', \
-             coalesce(extract(epoch FROM clock_timestamp() - xact_start)::int, 0), ' s: ', \
-             left(regexp_replace(coalesce(query, ''), '\\s+', ' ', 'g'), 80)) \
-             FROM pg_stat_activity WHERE pid IN ({listed}) ORDER BY xact_start"
-        );
+        let sql = format!("SELECT {SESSION} FROM pg_stat_activity a WHERE a.pid IN ({listed}) ORDER BY a.xact_start");
         out.extend(session.rows(&sql).await?.iter().filter_map(|row| text_at(row, 0)));
     }
     if pids.contains(&0) {
-        let sql = "SELECT concat('prepared transaction ''', gid, ''' of ', owner, ', for ', \
-                   extract(epoch FROM clock_timestamp() - prepared)::int, ' s') \
-                   FROM pg_prepared_xacts ORDER BY prepared";
-        out.extend(session.rows(sql).await?.iter().filter_map(|row| text_at(row, 0)));
+        let sql = format!("SELECT {PREPARED} FROM pg_prepared_xacts p ORDER BY p.prepared");
+        out.extend(session.rows(&sql).await?.iter().filter_map(|row| text_at(row, 0)));
     }
     Ok(out)
 }

@@ -21,8 +21,8 @@ const DUPLICATES: &[Case] = &[
         values: &["id = #", "u = NULL"],
         setup: &["INSERT INTO {t} (id, u) VALUES (100001, 77001), (100002, 77002), (100003, 77003)"],
         late: &["UPDATE {t} SET u = 77001 WHERE id = 100003"],
-        alter: "ADD CONSTRAINT u_late UNIQUE (u), ALTER v TYPE bigint",
-        end: End::Failed(&["u_late", "77001", "100001", "100003"]),
+        alter: "ADD CONSTRAINT u_late_key UNIQUE (u), ALTER v TYPE bigint",
+        end: End::Failed(&["u_late_key", "77001", "100001", "100003"]),
         ..CASE
     },
     Case {

@@ -10,6 +10,10 @@
 //! cast cuts a string short; but what an INSERT has once taken is what the cast makes of it.
 //!
 //! Both tables are read in the order of their keys and merged: memory stays the same however long the range.
+//!
+//! Single keys are read behind a fence (OFFSET 0): where a condition holds both sides to one value, the planner of 18
+//! has nothing left to merge by, and a type that can't be hashed (bit varying, money) gets "FULL JOIN is only
+//! supported with merge-joinable or hash-joinable join conditions".
 
 pub mod show;
 
@@ -48,12 +52,13 @@ const WRONG: &str = "s.osc_k0 IS NULL OR t.osc_k0 IS NULL OR s.osc_row *<> t.osc
 
 /// Both sides of a set, joined by the key.
 fn join(rewrite: &Rewrite, rows: Rows<'_>) -> Result<String> {
+    let fence = if matches!(rows, Rows::Keys(_)) { " OFFSET 0" } else { "" };
     let compared = || rewrite.shadow.columns.iter().filter(|c| c.compared);
     let side = |side: Side, row: String| {
         let keys = rewrite.key_columns(side).into_iter().enumerate().map(|(n, k)| format!("{k} AS osc_k{n}"));
         let table = if side == Side::Source { &rewrite.names.original } else { &rewrite.names.shadow };
         Ok::<_, Error>(format!(
-            "(SELECT {}, ROW({row})::record AS osc_row FROM ONLY {table} WHERE {})",
+            "(SELECT {}, ROW({row})::record AS osc_row FROM ONLY {table} WHERE {}{fence})",
             list(keys),
             rewrite.filter(side, rows)?
         ))

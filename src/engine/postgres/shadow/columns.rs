@@ -158,7 +158,9 @@ pub async fn written(
 /// Refuses a conversion that comes out as the session's time zone says: nobody knows which one was meant.
 fn session_dependent(b: &Builder<'_>, column: &Column, origin: &Origin) -> Result<()> {
     let zoned = |kind: &str| kind.trim_end_matches("[]").ends_with("with time zone");
-    if origin.base_type != origin.new_base_type && (zoned(&origin.base) || zoned(&column.base)) {
+    // A time with time zone carries its own, and goes to what has none by itself.
+    let own = origin.base.starts_with("time with") && !zoned(&column.base);
+    if origin.base_type != origin.new_base_type && (zoned(&origin.base) || zoned(&column.base)) && !own {
         let todo = format!(
             "Say which one: ALTER COLUMN {} TYPE {} USING {} AT TIME ZONE 'UTC'.",
             origin.name, column.kind, origin.name
