@@ -8,6 +8,7 @@ use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, SeedableRng};
 
 use crate::harness::Kind;
+use crate::site::{ALTERS, places};
 
 /// What happens to one life of the run.
 #[derive(Debug, Clone)]
@@ -65,23 +66,9 @@ pub struct Plan {
     pub lives: Vec<Life>,
 }
 
-const ALTERS: [&str; 4] = [
-    "ADD COLUMN extra INT NOT NULL DEFAULT 7",
-    "ADD COLUMN priority TINYINT NOT NULL DEFAULT 3, MODIFY note VARCHAR(300)",
-    "ADD COLUMN ahead VARCHAR(20) DEFAULT 'x' FIRST, ADD INDEX chaos (customer_id, id)",
-    "DROP INDEX orders_customer, ADD COLUMN extra BIGINT",
-];
-
 /// The failpoints at which the table is locked, or asked for.
 pub const LOCKED: [&str; 7] =
     ["lock-granted", "drained", "final-sync", "synced", "rename-queued", "sentry-dropped", "renamed"];
-
-/// The failpoints that a run on this kind of server comes by.
-pub fn places(kind: Kind) -> Vec<&'static str> {
-    let only_mariadb = ["rename-queued", "sentry-dropped"];
-    let names = osc::failpoint::NAMES.into_iter().filter(|name| !["slot-made", "index-built"].contains(name));
-    names.filter(|name| kind.is_mariadb() || !only_mariadb.contains(name)).collect()
-}
 
 /// Each kind of blow in its turn; of five rounds three begin with a failpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,6 +126,12 @@ impl Plan {
             paced: number % 7 == 3,
             lives,
         }
+    }
+}
+
+impl Plan {
+    pub fn kills_server(&self) -> bool {
+        self.lives.iter().any(|life| matches!(life.blow, Blow::ServerAfter(_) | Blow::ServerAt(_)))
     }
 }
 

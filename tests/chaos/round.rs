@@ -4,21 +4,16 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use mysql_async::prelude::Queryable;
-use osc::engine::mysql::fence::SENTRY;
-use osc::engine::mysql::names::lock_name;
-use osc::engine::mysql::sql::Table;
-use osc_traffic::{Config, Failure as Failed, FillOptions, Findings, Handle, Traffic, Verdict, fill};
+use osc_traffic::{Config, Failure as Failed, Findings, Handle, Traffic, Verdict};
 use tokio::task::block_in_place;
 
-use super::plan::{Blow, Failure, From, LOCKED, Plan};
-use super::tally::Done;
 use crate::harness::osc::{Osc, Report, Running};
 use crate::harness::server::db as scripts_db;
-use crate::harness::stage::{osc_connections, wait_for, without_counter};
-use crate::harness::twin::assert_twin_but;
-use crate::harness::{Database, Server};
+use crate::harness::{Server, wait_for};
 use crate::network::{Mode, Proxy};
+use crate::plan::{Blow, Failure, From, LOCKED, Plan};
+use crate::site::{NO_SUCH_TABLE, SMALL_CHUNKS, Site};
+use crate::tally::Done;
 
 /// How long a life may take.
 const HUNG: Duration = Duration::from_secs(150);
@@ -29,13 +24,10 @@ const MORE: usize = 6;
 /// Around a kill of the server its sessions' statements fail by that.
 const AFTERMATH_MS: f64 = 3000.0;
 
-/// No death of a server excuses that the application finds no table.
-const NO_SUCH_TABLE: &str = "1146";
-
 struct Round<'a> {
     plan: &'a Plan,
     server: &'a Server,
-    db: Database,
+    site: Site,
     traffic: Handle,
     done: Done,
     /// When the server was killed, and was back, on the traffic's clock.
@@ -43,14 +35,19 @@ struct Round<'a> {
 }
 
 pub async fn run(server: &Server, plan: &Plan) -> Done {
-    let name = "chaos";
-    let mut db = Database::create(server, name).await;
-    fill(&db.app_url(), &FillOptions::new(plan.rows)).await.expect("orders is filled");
-    db.run(&["CREATE TABLE plain LIKE orders"]).await;
-    let config =
-        Config { writers: 8, rate_per_s: 200.0, xa: true, seed: plan.seed ^ plan.number, ..Config::new(db.app_url()) };
+    let site = Site::new(server, plan.rows).await;
+    let url = site.db.app_url();
+    let config = Config {
+        writers: 8,
+        rate_per_s: 200.0,
+        xa: true,
+        seed: plan.seed ^ plan.number,
+        // What an application does not wait for a dying server may lose.
+        async_commits: !plan.kills_server(),
+        ..Config::new(url)
+    };
     let traffic = Traffic::start(config).await.expect("the traffic starts");
-    let mut round = Round { plan, server, db, traffic, done: Done::default(), outages: Vec::new() };
+    let mut round = Round { plan, server, site, traffic, done: Done::default(), outages: Vec::new() };
     round.work(20).await;
     let report = round.lives().await;
     round.reckon(report).await
@@ -59,12 +56,12 @@ pub async fn run(server: &Server, plan: &Plan) -> Done {
 impl Round<'_> {
     fn command(&self) -> Osc {
         let threads = self.plan.threads.to_string();
-        let osc = Osc::alter(&self.db, "orders", self.plan.alter);
+        let osc = Osc::alter(&self.site.db, "orders", self.plan.alter);
         // Many small chunks, so that much can happen between two of them. The pace rests for up to half a second
         // after each where commits are slow: that would make minutes of a round, so only some keep to it, with fewer.
         let sizes: &[&str] = match self.plan.paced {
             true => &["--chunk-size", "200"],
-            false => &["--chunk-size", "40", "--max-commit-millis", "60000"],
+            false => &SMALL_CHUNKS,
         };
         let osc = osc.args(sizes.iter().copied()).args(["--threads", &threads]);
         if self.plan.drop_old { osc.args(["--drop-old"]) } else { osc }
@@ -101,9 +98,7 @@ impl Round<'_> {
 
     async fn begin(&mut self) {
         self.done.lives += 1;
-        let stored = "SELECT COUNT(*) FROM orders_osc_state WHERE slot = 'run'";
-        let stored: Option<u64> = self.db.admin.query_first(stored).await.unwrap_or(None);
-        self.done.resumes += u64::from(stored == Some(1));
+        self.done.resumes += u64::from(self.site.is_stored().await);
     }
 
     /// One life with its blow; its report if it ended well all the same.
@@ -190,15 +185,13 @@ impl Round<'_> {
         });
         self.done.server_kills += 1;
         self.outages.push((from, self.traffic.elapsed().as_secs_f64() * 1e3 + AFTERMATH_MS));
-        self.db.admin = self.server.admin().await;
-        let usage = format!("USE {}", self.db.name);
-        self.db.run(&[&usage]).await;
+        self.site.reconnect().await;
     }
 
     async fn network(&mut self, from: From, failures: &[(Duration, Failure)]) -> Option<Report> {
         let to: SocketAddr = ([127, 0, 0, 1], self.server.port()).into();
         let proxy = Proxy::to(to).await;
-        let url = format!("mysql://osc_{0}@127.0.0.1:{1}/{0}", self.db.name, proxy.port);
+        let url = self.site.url_by(proxy.port);
         let osc = self.command().env("DATABASE_URL", &url);
         let mut running = match from {
             From::Place(place) => match self.reach(osc, place).await {
@@ -208,7 +201,7 @@ impl Round<'_> {
             _ => osc.start().patient(HUNG),
         };
         if matches!(from, From::Copy) {
-            while !running.has_ended() && !self.copies().await {
+            while !running.has_ended() && !self.site.copies().await {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         }
@@ -242,28 +235,17 @@ impl Round<'_> {
         ended_well(block_in_place(|| running.wait()), self.plan.drop_old)
     }
 
-    /// Rows are in the shadow.
-    async fn copies(&mut self) -> bool {
-        let row: Option<u8> = self.db.admin.query_first("SELECT 1 FROM orders_osc_new LIMIT 1").await.unwrap_or(None);
-        row.is_some()
-    }
-
     /// `osc cleanup`, so that the next life begins anew. Not if the tables are swapped, which a RENAME of the dead
     /// process may do until its connections have ended: the next life has to find that out.
     async fn clean_up(&mut self) {
-        let db = &mut self.db;
-        wait_for("the end of osc's connections", async || osc_connections(db).await.is_empty()).await;
-        if self.is_swapped().await {
+        let site = &mut self.site;
+        wait_for("the end of osc's connections", async || site.sessions().await == 0).await;
+        if site.is_swapped().await {
             return;
         }
-        block_in_place(|| Osc::new(&self.db, "cleanup").args(["--yes"]).run()).exited(0);
-        assert_eq!(self.db.tables().await, ["orders", "plain"], "cleanup leaves nothing");
+        block_in_place(|| Osc::new(&site.db, "cleanup").args(["--yes"]).run()).exited(0);
+        site.assert_left(false).await;
         self.done.cleanups += 1;
-    }
-
-    async fn is_swapped(&mut self) -> bool {
-        let tables = self.db.tables().await;
-        !tables.iter().any(|t| t == "orders_osc_new") && tables.len() > 2
     }
 
     /// What there is at the end, against what there must be.
@@ -275,13 +257,13 @@ impl Round<'_> {
         }
         self.traffic.stamp("swapped");
         self.work(80).await;
-        let Round { plan, mut db, traffic, mut done, outages, .. } = self;
+        let Round { plan, mut site, traffic, mut done, outages, .. } = self;
         done.unreported += u64::from(refused);
         let ledger = traffic.stop().await;
-        let url = db.app_url();
+        let url = site.reader_url();
         let mut verdict = ledger.verify(&url, "orders").await.expect("the table is read");
         if !plan.drop_old {
-            let old = ledger.verify_old(&url, "orders_osc_old", "swapped").await.expect("the old table is read");
+            let old = ledger.verify_old(&url, &site.old().await, "swapped").await.expect("the old table is read");
             verdict = verdict.with_old(old);
         }
         done.rows = verdict.rows_read;
@@ -300,30 +282,12 @@ impl Round<'_> {
         assert!(by_osc.is_empty() && (!outages.is_empty() || verdict.is_clean()), "{by_osc:?} {verdict}");
         done.failed_by_server = verdict.failed + verdict.connections_lost;
 
-        let kept: &[&str] = if plan.drop_old { &["orders", "plain"] } else { &["orders", "orders_osc_old", "plain"] };
-        assert_eq!(db.tables().await, kept, "left behind");
-        let sentries = format!(
-            "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_comment = '{SENTRY}'"
-        );
-        assert_eq!(db.one::<u64>(&sentries).await, 0, "a sentry is left behind");
-        let lock = lock_name(&Table::new(&db.name, "orders"));
+        site.assert_left(!plan.drop_old).await;
         let ended = Instant::now();
-        wait_for("the end of osc's connections", async || osc_connections(&mut db).await.is_empty()).await;
+        wait_for("the end of osc's connections", async || site.sessions().await == 0).await;
         assert!(ended.elapsed() < Duration::from_secs(10), "sessions are left behind");
-        assert_eq!(db.one::<u64>(&format!("SELECT IS_FREE_LOCK('{lock}')")).await, 1, "a lock is left behind");
-
-        // Native: the same ALTER on a table with the original's definition and these rows.
-        let columns: Vec<String> = db
-            .admin
-            .query("SHOW COLUMNS FROM plain")
-            .await
-            .expect("its columns")
-            .into_iter()
-            .map(|row: mysql_async::Row| format!("`{}`", row.get::<String, _>(0).expect("a name")))
-            .collect();
-        let columns = columns.join(", ");
-        db.run(&[&format!("INSERT INTO plain ({columns}) SELECT {columns} FROM orders")]).await;
-        assert_twin_but(&mut db, "orders", "plain", plan.alter, without_counter).await;
+        site.assert_unlocked().await;
+        site.assert_twin(plan.alter).await;
         done
     }
 }

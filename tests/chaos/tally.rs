@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::plan::places;
-use super::{COMPLETE, SHORT};
 use crate::harness::Kind;
+use crate::rounds::{COMPLETE, SHORT};
+use crate::site::places;
 
 /// What happened in one round that went well.
 #[derive(Debug, Clone, Default)]

@@ -59,7 +59,7 @@ async fn another_format_is_refused(kind: Kind) {
         let report = alter(&db).run().exited(3);
         assert!(report.says("stored in format 99") && report.says("osc cleanup"), "{}", report.stderr);
         assert_eq!(db.rows("SELECT * FROM orders_osc_state ORDER BY slot").await, state, "nothing was touched");
-        db.run(&[&set(1)]).await;
+        db.run(&[&set(osc::model::FORMAT)]).await;
     }
     let report = alter(&db).run().exited(0);
     assert_eq!(report.event("summary")["resumed"], true);
