@@ -23,6 +23,8 @@ mod traffic;
 mod long_bytes;
 #[path = "held.rs"]
 mod long_held;
+#[path = "large.rs"]
+mod long_large;
 #[path = "matrix/mod.rs"]
 mod long_matrix;
 #[path = "pgbench.rs"]

@@ -4,10 +4,18 @@
 mod writers;
 
 use crate::harness::server::db as scripts_db;
-use crate::harness::{Database, Kind, Osc, Report, Running, Server, blocking, on_both, wait_for};
+use crate::harness::stage::updates_only;
+use crate::harness::{Database, Kind, Osc, Report, Running, Server, Stage, blocking, get, on_both, wait_for};
 use writers::{Writers, table};
 
-on_both!(killed_in_the_copy, killed_at_every_place, the_server_crashes, a_lost_slot_is_told, done_is_done);
+on_both!(
+    killed_at_half,
+    killed_in_the_copy,
+    killed_at_every_place,
+    the_server_crashes,
+    a_lost_slot_is_told,
+    done_is_done
+);
 
 const ROWS: i32 = 3000;
 const ALTER: &str = "ALTER COLUMN id TYPE bigint, ADD COLUMN priority int NOT NULL DEFAULT 3";
@@ -58,17 +66,45 @@ async fn swapped(db: &Database, name: &str, writers: Writers, report: Report, ol
 
 /// How many rows of the table are in the shadow.
 async fn copied(db: &Database, name: &str, rows: u64) {
-    wait_for("rows in the shadow", async || {
-        let shadow = format!(
-            "SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
-             WHERE c.relname = '{name}' AND n.nspname ~ '^osc_.*_new$'"
-        );
-        let Some(schema) = crate::harness::get(&db.admin, &shadow).await else { return false };
-        // A look at the plan builds a shadow too, and drops it.
-        let counted = db.admin.query_one(&format!("SELECT count(*) FROM {schema}.{name}"), &[]).await;
-        counted.is_ok_and(|row| row.get::<_, i64>(0) >= rows as i64)
-    })
-    .await;
+    wait_for("rows in the shadow", async || in_shadow(db, name).await >= rows).await;
+}
+
+/// The rows of the shadow; none where there is no shadow.
+async fn in_shadow(db: &Database, name: &str) -> u64 {
+    let shadow = format!(
+        "SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+         WHERE c.relname = '{name}' AND n.nspname ~ '^osc_.*_new$'"
+    );
+    let Some(schema) = get(&db.admin, &shadow).await else { return 0 };
+    // A look at the plan builds a shadow too, and drops it.
+    let counted = db.admin.query_one(&format!("SELECT count(*) FROM {schema}.{name}"), &[]).await;
+    counted.map_or(0, |row| row.get::<_, i64>(0).unsigned_abs())
+}
+
+/// kill -9 in the middle of the copy: no more than one chunk a worker is copied twice.
+async fn killed_at_half(kind: Kind) {
+    const ROWS: u64 = 12_000;
+    const CHUNK: u64 = 50;
+    let server = Server::shared(kind);
+    for threads in [1, 2, 4] {
+        // The number of rows stays, so that they can be counted.
+        let stage = Stage::with(&server, "resume_half", ROWS, |config| config.mix = updates_only()).await;
+        let words = threads.to_string();
+        let alter = || Osc::alter(&stage.db, "orders", ALTER).args(["--chunk-size", "50", "--threads", &words]);
+        let run = alter().start();
+        copied(&stage.db, "orders", ROWS / 2).await;
+        kill(&stage.db, run).await;
+        // What was committed, by the server's own count.
+        let durable = in_shadow(&stage.db, "orders").await;
+        assert!((ROWS / 2..ROWS - 1000).contains(&durable), "{durable} rows were copied: the kill came too late");
+        let report = ended(alter().start()).await;
+        let (_, summary) = stage.clean(report).await;
+        assert_eq!((&summary["resumed"], summary["rows_copied"].as_u64()), (&true.into(), Some(ROWS)), "{summary}");
+        let now = summary["rows_copied_now"].as_u64().expect("rows_copied_now");
+        let twice = (now + durable).checked_sub(ROWS).expect("all rows were copied");
+        println!("{}, {threads} threads: {durable} of {ROWS} rows were there, {twice} were copied twice", kind.name());
+        assert!(twice <= threads * CHUNK, "{now} after {durable} of {ROWS}");
+    }
 }
 
 async fn killed_in_the_copy(kind: Kind) {
