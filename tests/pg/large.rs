@@ -1,6 +1,6 @@
 //! A large table: planted differences are found and repaired, and what the comparison costs.
 //!
-//! With `OSC_TEST_FULL=1` a million rows, and the time of the comparison is held against the time of the copy of
+//! With `OSC_TEST_FULL=1` a million rows, and the time of the comparison is held against the time of copy and indexes of
 //! another run on the same table, which nothing holds up.
 
 use std::time::Duration;
@@ -68,9 +68,10 @@ async fn differences_in_a_large_table(kind: Kind) {
     let report = blocking(move || osc.start().patient(PATIENCE).wait()).await.exited(0);
     let phases = &report.event("summary")["phase_ms"];
     let ms = |phase: &str| phases[phase].as_f64().unwrap_or_else(|| panic!("no time of {phase} in {phases}"));
-    let share = ms("verify") / ms("copy");
+    // The indexes that are built later are of the copy too.
+    let share = ms("verify") / (ms("copy") + ms("index"));
     println!(
-        "{}: {rows} rows: copy {} ms, indexes {} ms, verify {} ms: {:.1} % of the copy",
+        "{}: {rows} rows: copy {} ms, indexes {} ms, verify {} ms: {:.1} % of both",
         kind.name(),
         ms("copy"),
         ms("index"),
@@ -78,7 +79,7 @@ async fn differences_in_a_large_table(kind: Kind) {
         share * 100.0
     );
     if full {
-        assert!(share < 0.25, "the comparison took {:.1} % of the copy's time: {phases}", share * 100.0);
+        assert!(share < 0.25, "the comparison took {:.1} % of the time of copy and indexes: {phases}", share * 100.0);
     }
 }
 
