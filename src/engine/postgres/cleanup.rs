@@ -153,6 +153,12 @@ pub async fn finish_swap(session: &mut Session, names: &Names) -> Result<()> {
         match session.exec_long(&statement).await {
             Ok(_) => {}
             Err(error) if error.kind().retry() => return Err(error),
+            // Written after the rows were looked at, before the swap: see `dependents::proofs`.
+            Err(error) if code(&error).is_some_and(|c| c.code() == "23503") => tracing::warn!(
+                %error,
+                "the tables are swapped, and all rows are there; but a row that was written shortly before does not meet a foreign key, \
+                 which stays NOT VALID: new rows are held to it, that one is not. Correct the row, then say: {statement}"
+            ),
             // The new table is in its place and has all rows; this is the user's to look at.
             Err(error) => tracing::warn!(%error, "a statement after the swap failed; say it again: {statement}"),
         }

@@ -34,7 +34,7 @@ use super::source::{PostgresSource, Watch};
 use super::sql::{Table, list, text};
 use super::state::{self, RunRecord};
 use super::stream::Options;
-use super::{catalog, cleanup, held, slot};
+use super::{catalog, cleanup, dependents, held, slot};
 use crate::engine::Lane;
 use crate::engine::opening::{self, Begun, Look};
 use crate::error::{Error, Result};
@@ -225,7 +225,11 @@ impl Prepared {
         let finish = Finish { address: request.address.clone(), names: names.clone(), alter: request.alter.clone() };
         let record = match &earlier {
             Some(record) => record.clone(),
-            None => first(&mut session, &request, Unbegun { names: names.clone(), found, fingerprint }).await?,
+            // Now too: not to copy for hours what can't be swapped in the end.
+            None => {
+                dependents::proofs::hold(&request.address, &shadow.swap.checks).await?;
+                first(&mut session, &request, Unbegun { names: names.clone(), found, fingerprint }).await?
+            }
         };
         drop(shadow);
         let life = rand::rng().random::<u64>() >> 1;

@@ -122,6 +122,7 @@ impl PostgresSource {
         // So that the first statements on the new table have good plans.
         session.exec_long(&format!("ANALYZE {}", names.shadow)).await?;
         let swap = dependents::plan(session, names, &self.rewrite.shadow).await?;
+        dependents::proofs::hold(&self.address, &swap.checks).await?;
         // Whoever tidies up after the swap may be another process.
         state::put_after(session, &names.state, self.life, &swap.after).await?;
         *self.swap.borrow_mut() = Some(swap);

@@ -5,6 +5,18 @@
 
 use serde::{Deserialize, Serialize};
 
+/// What has to hold of the rows when the tables are swapped, and nothing on the way has looked at: a foreign key that is
+/// validated only afterwards.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// The foreign key's name, and the table that has it.
+    pub name: String,
+    pub table: String,
+    pub parent: String,
+    /// Returns the first row for which it does not: what it is known by, and the values that lead nowhere.
+    pub query: String,
+}
+
 /// The statements of one swap. All but `after` are of one transaction.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Swap {
@@ -17,4 +29,7 @@ pub struct Swap {
     pub statements: Vec<String>,
     /// After the commit, each for itself, without strong locks: VALIDATE CONSTRAINT. May be said again.
     pub after: Vec<String>,
+    /// Looked at shortly before the lock, without one.
+    #[serde(default)]
+    pub checks: Vec<Check>,
 }

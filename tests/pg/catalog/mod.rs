@@ -3,6 +3,10 @@
 mod clauses;
 mod fingerprint;
 mod hanging;
+mod long_names;
+mod open_sessions;
 mod plain;
+mod references;
 mod refused;
+mod storage;
 mod twin;

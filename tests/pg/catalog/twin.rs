@@ -102,6 +102,8 @@ pub async fn change(db: &Database, table: &str, alter: &str) -> Result<Shadow> {
         session.exec(statement).await.map_err(|error| error.context(statement))?;
     }
     let swap = dependents::plan(&mut session, &names, &shadow).await?;
+    let address = Address::parse(&db.osc_url().replacen('@', ":osc-secret@", 1), None)?;
+    dependents::proofs::hold(&address, &swap.checks).await?;
     session.exec("BEGIN").await?;
     for statement in swap.first.iter().chain(&swap.tables).chain(&swap.statements) {
         session.exec(statement).await.map_err(|error| error.context(statement))?;

@@ -2,6 +2,7 @@
 //! and the application waits no longer than it was promised.
 
 mod blocked;
+mod foreign;
 mod kills;
 mod stopped;
 

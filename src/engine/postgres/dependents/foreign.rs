@@ -8,15 +8,22 @@
 //! To take a foreign key off, the server locks both tables ACCESS EXCLUSIVE; so that lock is taken in the beginning,
 //! in the order in which the application's statements meet the tables, and never raised.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::alter::lex::requalify;
 use super::super::catalog::name_at;
 use super::super::session::{number, text_at};
 use super::super::sql::{Ident, Table, list, text};
-use super::Parts;
+use super::{Parts, proofs};
 use crate::engine::postgres::shadow::builder::Builder;
 use crate::error::Result;
+
+/// Those of the table, and what they are before the ALTER.
+pub struct Foreign {
+    pub keys: Vec<Key>,
+    /// Those that hold: number, name, definition.
+    held: Vec<(u32, Ident, String)>,
+}
 
 /// A foreign key as it was found, and what stands for the other table.
 pub struct Key {
@@ -28,9 +35,17 @@ pub struct Key {
     /// In the place of the other table; none for the table's own.
     stand_in: Option<Table>,
     comment: Option<String>,
+    /// It comes with the ALTER.
+    new: bool,
 }
 
 impl Key {
+    /// The stand-in of a table that a foreign key of the ALTER's leads to.
+    pub fn new(child: Table, parent: Table, stand_in: Table) -> Key {
+        let (name, side, stand_in) = (stand_in.name.clone(), Side::Outgoing, Some(stand_in));
+        Key { name, child, parent, side, stand_in, comment: None, new: true }
+    }
+
     /// What a message of the server calls by another name, and by which.
     pub fn says(&self) -> Option<(String, String)> {
         let other = if self.side == Side::Incoming { &self.child } else { &self.parent };
@@ -45,7 +60,7 @@ enum Side {
     Own,
 }
 
-pub async fn before(b: &mut Builder<'_>) -> Result<Vec<Key>> {
+pub async fn before(b: &mut Builder<'_>) -> Result<Foreign> {
     let oid = b.source.oid;
     let sql = format!(
         "SELECT k.oid, k.conname, cn.nspname, c.relname, pn.nspname, p.relname, \
@@ -78,6 +93,7 @@ pub async fn before(b: &mut Builder<'_>) -> Result<Vec<Key>> {
             side,
             stand_in: None,
             comment: text_at(&row, 8),
+            new: false,
         };
         if row.get(13) == Some("true") {
             return Err(b.refused(&format!(
@@ -120,13 +136,16 @@ pub async fn before(b: &mut Builder<'_>) -> Result<Vec<Key>> {
         }
         keys.push(key);
     }
-    Ok(keys)
+    let condition = format!("k.connamespace = {}::regnamespace", text(&b.shadow().schema.to_string()));
+    let held = read(b, &condition).await?.into_iter().filter(|found| found.valid && found.enforced);
+    Ok(Foreign { keys, held: held.map(|found| (found.number, found.name, found.definition)).collect() })
 }
 
-pub async fn after(b: &mut Builder<'_>, keys: Vec<Key>, parts: &mut Parts) -> Result<()> {
+pub async fn after(b: &mut Builder<'_>, foreign: Foreign, parts: &mut Parts) -> Result<()> {
     let (shadow, original) = (b.names.shadow.clone(), b.names.original.clone());
+    let Foreign { keys, held } = foreign;
     let mut others = BTreeSet::new();
-    for key in &keys {
+    for key in keys.iter().filter(|key| !key.new) {
         if key.side != Side::Own {
             others.insert(if key.side == Side::Incoming { key.child.to_string() } else { key.parent.to_string() });
         }
@@ -140,23 +159,37 @@ pub async fn after(b: &mut Builder<'_>, keys: Vec<Key>, parts: &mut Parts) -> Re
             for found in read(b, &condition).await? {
                 let definition = requalify(&found.definition, &[(shadow.clone(), original.clone())])?;
                 attach(parts, &key.child, &found, &definition);
+                parts.unproved.extend(proofs::unproved(b, &found, &held, Some(&key.child), None).await?);
             }
         }
     }
     let condition = format!("k.conrelid = {}::regclass", text(&shadow.to_string()));
     for found in read(b, &condition).await? {
+        if found.temporal {
+            return Err(b.refused(&format!(
+                "the foreign key {} is temporal (PERIOD), which is not supported yet",
+                found.name.bare()
+            )));
+        }
+        let parent = keys.iter().find(|k| k.stand_in.as_ref() == Some(&found.parent)).map(|k| &k.parent);
+        parts.unproved.extend(proofs::unproved(b, &found, &held, None, parent).await?);
         let mut map = vec![(shadow.clone(), original.clone())];
         map.extend(keys.iter().filter_map(|k| Some((k.stand_in.clone()?, k.parent.clone()))));
         let definition = requalify(&found.definition, &map)?;
         attach(parts, &original, &found, &definition);
         b.run(format!("ALTER TABLE {shadow} DROP CONSTRAINT {}", found.name)).await?;
     }
-    for other in others {
+    let weaker: BTreeSet<String> = keys.iter().filter(|key| key.new).map(|key| key.parent.to_string()).collect();
+    let locks = others.iter().map(|other| (other, "ACCESS EXCLUSIVE"));
+    // To add one locks out who writes to the other table, not who reads it.
+    let weaker = weaker.iter().filter(|other| !others.contains(*other)).map(|other| (other, "SHARE ROW EXCLUSIVE"));
+    let locks: BTreeMap<&String, &str> = locks.chain(weaker).collect();
+    for (other, mode) in locks {
         // Without the right to lock it, the statement that takes the foreign key off does.
         let may =
-            format!("SELECT has_table_privilege({}, 'UPDATE') AND has_table_privilege({0}, 'DELETE')", text(&other));
+            format!("SELECT has_table_privilege({}, 'UPDATE') AND has_table_privilege({0}, 'DELETE')", text(other));
         if b.session.value(&may).await?.as_deref() == Some("t") {
-            parts.tables.push(format!("LOCK TABLE ONLY {other} IN ACCESS EXCLUSIVE MODE"));
+            parts.tables.push(format!("LOCK TABLE ONLY {other} IN {mode} MODE"));
         }
     }
     let stand_ins: Vec<&Table> = keys.iter().filter_map(|k| k.stand_in.as_ref()).collect();
@@ -166,29 +199,38 @@ pub async fn after(b: &mut Builder<'_>, keys: Vec<Key>, parts: &mut Parts) -> Re
     Ok(())
 }
 
-struct Found {
-    name: Ident,
-    definition: String,
-    valid: bool,
-    enforced: bool,
+pub struct Found {
+    pub number: u32,
+    pub name: Ident,
+    pub definition: String,
+    pub valid: bool,
+    pub enforced: bool,
+    parent: Table,
+    temporal: bool,
     comment: Option<String>,
 }
 
 async fn read(b: &mut Builder<'_>, condition: &str) -> Result<Vec<Found>> {
     let sql = format!(
         "SELECT k.conname, pg_get_constraintdef(k.oid), k.convalidated, coalesce(to_jsonb(k)->>'conenforced', 'true'), \
-           obj_description(k.oid, 'pg_constraint') \
-         FROM pg_constraint k WHERE k.contype = 'f' AND {condition} ORDER BY k.oid"
+           obj_description(k.oid, 'pg_constraint'), k.oid, n.nspname, p.relname, coalesce(to_jsonb(k)->>'conperiod', 'false') \
+         FROM pg_constraint k JOIN pg_class p ON p.oid = k.confrelid JOIN pg_namespace n ON n.oid = p.relnamespace \
+         WHERE k.contype = 'f' AND {condition} ORDER BY k.oid"
     );
     let rows = b.session.rows(&sql).await?;
-    let found = rows.iter().map(|row| Found {
-        name: name_at(row, 0),
-        definition: text_at(row, 1).unwrap_or_default(),
-        valid: row.get(2) == Some("t"),
-        enforced: row.get(3) == Some("true"),
-        comment: text_at(row, 4),
+    let found = rows.iter().map(|row| {
+        Ok(Found {
+            number: number(row, 5)?,
+            name: name_at(row, 0),
+            definition: text_at(row, 1).unwrap_or_default(),
+            valid: row.get(2) == Some("t"),
+            enforced: row.get(3) == Some("true"),
+            parent: Table { schema: name_at(row, 6), name: name_at(row, 7) },
+            temporal: row.get(8) == Some("true"),
+            comment: text_at(row, 4),
+        })
     });
-    Ok(found.collect())
+    found.collect()
 }
 
 fn attach(parts: &mut Parts, child: &Table, found: &Found, definition: &str) {

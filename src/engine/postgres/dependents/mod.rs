@@ -10,17 +10,20 @@ mod foreign;
 mod functions;
 mod others;
 mod policies;
+pub mod proofs;
 mod publications;
+mod references;
 mod sequences;
 mod statistics;
 mod triggers;
 mod views;
 
+use super::alter::Alter;
 use super::names::Names;
 use super::session::Session;
 use super::shadow::Shadow;
 use super::shadow::builder::Builder;
-use super::sql::Ident;
+use super::sql::{Ident, Table};
 use super::swap::Swap;
 use crate::error::Result;
 
@@ -40,6 +43,10 @@ pub struct Parts {
     pub attach: Vec<String>,
     /// After the commit.
     pub after: Vec<String>,
+    /// Foreign keys that `after` validates though nothing has shown yet that they hold.
+    pub unproved: Vec<proofs::Unproved>,
+    /// Sequences that stay in their schema, and change hands.
+    pub stay: Vec<Table>,
 }
 
 impl Parts {
@@ -57,7 +64,7 @@ impl Parts {
         statements.push(format!("ALTER TABLE {shadow} SET SCHEMA {}", original.schema));
         statements.extend(self.along);
         statements.extend(self.attach);
-        Swap { first: self.first, tables, statements, after: self.after }
+        Swap { first: self.first, tables, statements, after: self.after, checks: Vec::new() }
     }
 }
 
@@ -85,28 +92,33 @@ pub async fn plan(session: &mut Session, names: &Names, shadow: &Shadow) -> Resu
 /// What is made on the shadow before the ALTER.
 pub struct StandIns {
     sequences: sequences::Before,
-    foreign: Vec<foreign::Key>,
+    foreign: foreign::Foreign,
+    /// The ALTER's clauses, with stand-ins for the tables that it references.
+    pub clauses: String,
     views: Vec<views::View>,
     publications: Vec<publications::Publication>,
     statistics: Vec<(super::sql::Table, Ident)>,
 }
 
 impl StandIns {
-    pub async fn make(b: &mut Builder<'_>) -> Result<StandIns> {
+    pub async fn make(b: &mut Builder<'_>, alter: &Alter) -> Result<StandIns> {
         others::refuse(b).await?;
         let sequences = sequences::before(b).await?;
         let statistics = statistics::before(b).await?;
-        let foreign = foreign::before(b).await?;
+        let mut foreign = foreign::before(b).await?;
+        let (new, clauses) = references::before(b, alter).await?;
+        foreign.keys.extend(new);
         triggers::before(b).await?;
         policies::before(b).await?;
         let publications = publications::before(b).await?;
-        Ok(StandIns { sequences, foreign, views: views::before(b).await?, publications, statistics })
+        Ok(StandIns { sequences, foreign, clauses, views: views::before(b).await?, publications, statistics })
     }
 
     /// A message of the server about them, with the names that the user knows.
     pub fn reword(&self, names: &Names, message: &str) -> String {
         let schema = names.shadow.schema.bare();
-        let said = self.views.iter().map(views::View::says).chain(self.foreign.iter().filter_map(foreign::Key::says));
+        let said =
+            self.views.iter().map(views::View::says).chain(self.foreign.keys.iter().filter_map(foreign::Key::says));
         let mut message = message.to_string();
         for (stand_in, name) in said {
             message = message.replace(&format!("{schema}.{stand_in}"), &name).replace(&stand_in, &name);

@@ -81,6 +81,7 @@ pub async fn after(b: &mut Builder<'_>, before: Before, restarts: &[Ident], part
         let column = Ident::new(text_at(&row, 0).unwrap_or_default());
         parts.detach.push(format!("ALTER SEQUENCE {sequence} OWNED BY NONE"));
         parts.attach.push(format!("ALTER SEQUENCE {sequence} OWNED BY {original}.{column}"));
+        parts.stay.push(sequence);
     }
     Ok(())
 }

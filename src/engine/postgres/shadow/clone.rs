@@ -5,7 +5,7 @@
 //! targets, comments, owner, grants, the CLUSTER mark, the replica identity.
 
 use super::super::catalog::name_at;
-use super::super::session::text_at;
+use super::super::session::{code, text_at};
 use super::super::sql::{Ident, Table, list, text};
 use super::builder::Builder;
 use crate::error::Result;
@@ -13,8 +13,7 @@ use crate::error::Result;
 pub async fn create(b: &mut Builder<'_>) -> Result<()> {
     let (shadow, original) = (b.names.shadow.clone(), b.names.original.clone());
     let schema = shadow.schema.clone();
-    let access_method = text(b.source.access_method.bare());
-    b.session.exec(&format!("SELECT set_config('default_table_access_method', {access_method}, true)")).await?;
+    tablespaces(b).await?;
     b.tablespace(None).await?;
     b.run(format!("CREATE SCHEMA {schema}")).await?;
     let database = b.session.value("SELECT current_database()").await?.unwrap_or_default();
@@ -22,11 +21,22 @@ pub async fn create(b: &mut Builder<'_>) -> Result<()> {
     b.run(format!("COMMENT ON SCHEMA {schema} IS {}", text(&comment))).await?;
     let with = if b.source.options.is_empty() { String::new() } else { format!(" WITH ({})", list(&b.source.options)) };
     let tablespace = b.source.tablespace.as_ref().map_or_else(String::new, |name| format!(" TABLESPACE {name}"));
-    b.run(format!(
-        "CREATE TABLE {shadow} (LIKE {original} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED \
-         INCLUDING IDENTITY INCLUDING STORAGE INCLUDING COMPRESSION INCLUDING COMMENTS){with}{tablespace}"
-    ))
-    .await?;
+    // Not by the session's default: SET ACCESS METHOD DEFAULT in the ALTER means that one.
+    let using = format!(" USING {}", b.source.access_method);
+    let made = b
+        .run(format!(
+            "CREATE TABLE {shadow} (LIKE {original} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED \
+         INCLUDING IDENTITY INCLUDING STORAGE INCLUDING COMPRESSION INCLUDING COMMENTS){using}{with}{tablespace}"
+        ))
+        .await;
+    made.map_err(|error| match code(&error) {
+        // The server thinks of the names of all sequences before it makes the first.
+        Some(c) if c.code() == "42P07" => b
+            .refused("the server would call the sequences of two of its identity columns the same in a copy of it")
+            .todo("Give one of the columns a name that differs in the beginning, or run the ALTER natively.")
+            .caused_by(error),
+        _ => error,
+    })?;
     let owner = b.source.owner.clone();
     b.run(format!("GRANT USAGE, CREATE ON SCHEMA {schema} TO {owner}")).await?;
     b.run(format!("ALTER TABLE {shadow} OWNER TO {owner}")).await?;
@@ -44,6 +54,22 @@ pub async fn create(b: &mut Builder<'_>) -> Result<()> {
     Ok(())
 }
 
+/// To alter a table where it is takes no right on its tablespace; to make one there does.
+async fn tablespaces(b: &mut Builder<'_>) -> Result<()> {
+    let sql = format!(
+        "SELECT DISTINCT quote_ident(ts.spcname), quote_ident(current_user) FROM pg_class c \
+         JOIN pg_tablespace ts ON ts.oid = c.reltablespace \
+         WHERE (c.oid = {oid} OR c.oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = {oid})) \
+           AND NOT has_tablespace_privilege(ts.oid, 'CREATE') ORDER BY 1",
+        oid = b.source.oid
+    );
+    let Some(row) = b.session.first(&sql).await? else { return Ok(()) };
+    let (name, account) = (text_at(&row, 0).unwrap_or_default(), text_at(&row, 1).unwrap_or_default());
+    Err(b
+        .refused(&format!("it, or an index of it, is in the tablespace {name}, and osc may not create anything there"))
+        .todo(format!("For the time of the change: GRANT CREATE ON TABLESPACE {name} TO {account}.")))
+}
+
 /// The sequences of identity columns, each with its column, on the source and on the shadow.
 ///
 /// LIKE names them anew and makes them bigint whatever they were; an ALTER of the column's type then leaves the
@@ -59,12 +85,24 @@ async fn identities(b: &mut Builder<'_>) -> Result<()> {
         text(&b.names.shadow.to_string()),
         b.source.oid
     );
-    for row in b.session.rows(&sql).await? {
-        let (name, kind, made) = (name_at(&row, 0), text_at(&row, 1).unwrap_or_default(), name_at(&row, 2));
-        let schema = b.names.shadow.schema.clone();
+    let rows = b.session.rows(&sql).await?;
+    let schema = b.names.shadow.schema.clone();
+    let mut renamed = Vec::new();
+    for (number, row) in rows.iter().enumerate() {
+        let (name, made) = (name_at(row, 0), name_at(row, 2));
         if name != made {
-            b.run(format!("ALTER SEQUENCE {schema}.{made} RENAME TO {name}")).await?;
+            // By way of a name of our own: what LIKE calls one may be what the source calls another.
+            let between = Ident::new(format!("osc_sequence_{number}"));
+            b.run(format!("ALTER SEQUENCE {schema}.{made} RENAME TO {between}")).await?;
+            renamed.push(format!("ALTER SEQUENCE {schema}.{between} RENAME TO {name}"));
         }
+    }
+    for statement in renamed {
+        b.run(statement).await?;
+    }
+    for row in rows {
+        let (name, kind) = (name_at(&row, 0), text_at(&row, 1).unwrap_or_default());
+        let schema = schema.clone();
         b.run(format!("ALTER SEQUENCE {schema}.{name} AS {kind}")).await?;
         let (from, to) =
             (Table { schema: b.names.original.schema.clone(), name: name.clone() }, Table { schema, name });

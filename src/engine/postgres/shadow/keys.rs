@@ -53,7 +53,8 @@ const TEXT: u32 = 25;
 const VARCHAR: u32 = 1043;
 const NUMERIC: u32 = 1700;
 
-fn keeps_apart(o: &Origin) -> bool {
+/// Whether two values that differ do so after the conversion, and equal ones are equal.
+pub fn keeps_apart(o: &Origin) -> bool {
     let (old, new) = (o.base_type, o.new_base_type);
     if INTEGERS.contains(&old) && INTEGERS.contains(&new) {
         return true;

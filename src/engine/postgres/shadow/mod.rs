@@ -6,9 +6,9 @@
 
 pub mod builder;
 mod clone;
-mod columns;
+pub mod columns;
 mod constraints;
-mod keys;
+pub mod keys;
 mod later;
 mod unique;
 
@@ -16,12 +16,12 @@ use serde::{Deserialize, Serialize};
 
 use super::alter::Alter;
 use super::catalog::Relation;
-use super::dependents::StandIns;
+use super::dependents::{StandIns, proofs};
 use super::identity::Found;
 use super::key::{self, KeyShape};
 use super::names::Names;
 use super::session::{Session, text_at};
-use super::sql::{Ident, TypeName, list, text};
+use super::sql::{Ident, Table, TypeName, list, text};
 use super::swap::Swap;
 use crate::error::{Error, Kind, Result};
 use builder::Builder;
@@ -108,8 +108,9 @@ impl Shadow {
         clone::create(&mut b).await?;
         let origins = columns::origins(&mut b).await?;
         let printed = columns::print(&mut b, &alter.using).await?;
-        let stand_ins = StandIns::make(&mut b).await?;
-        run_alter(&mut b, alter, &stand_ins).await?;
+        let stand_ins = StandIns::make(&mut b, alter).await?;
+        run_alter(&mut b, &stand_ins).await?;
+        names_of_constraints(&mut b, alter).await?;
         let mut parts = stand_ins.read_back(&mut b, &alter.restarts).await?;
         constraints::set_aside(&mut b, &mut parts).await?;
         let columns = columns::read(&mut b, &origins).await?;
@@ -117,8 +118,9 @@ impl Shadow {
         if keys::index(&mut b, &shadow_key).await? {
             parts.detach.push(format!("DROP INDEX {}.{}", names.shadow.schema, keys::INDEX));
         }
-        free_names(&mut b).await?;
+        free_names(&mut b, &parts.stay).await?;
         let written = columns::written(&mut b, &columns, alter, &printed).await?;
+        let checks = proofs::checks(&mut b, &parts.unproved, &columns, &written, alter, &shadow_key).await?;
         let unique = unique::read(&mut b, &shadow_key).await?;
         let later = later::take_off(&mut b).await?;
         let always = |w: &Written| columns.iter().any(|c| c.name == w.column && c.identity == "a");
@@ -132,7 +134,7 @@ impl Shadow {
             statements: b.statements,
             warnings: b.warnings,
             alter: given.to_string(),
-            swap: parts.swap(names),
+            swap: Swap { checks, ..parts.swap(names) },
         })
     }
 
@@ -148,9 +150,9 @@ impl Shadow {
 }
 
 /// Runs the user's ALTER, as one statement, under the search_path that the user expects.
-async fn run_alter(b: &mut Builder<'_>, alter: &Alter, stand_ins: &StandIns) -> Result<()> {
+async fn run_alter(b: &mut Builder<'_>, stand_ins: &StandIns) -> Result<()> {
     columns::user_path(b).await?;
-    let statement = format!("ALTER TABLE {} {}", b.shadow(), alter.clauses);
+    let statement = format!("ALTER TABLE {} {}", b.shadow(), stand_ins.clauses);
     let ran = b.session.exec_single(&statement).await;
     ran.map_err(|error| match error.kind() {
         Kind::Definite => {
@@ -165,15 +167,39 @@ async fn run_alter(b: &mut Builder<'_>, alter: &Alter, stand_ins: &StandIns) -> 
     columns::own_path(b).await
 }
 
+/// Refuses a constraint that the server would have named otherwise: it looks for a name that no constraint of the same schema has,
+/// and the shadow is in another one. A name that the ALTER says may be another table's too.
+async fn names_of_constraints(b: &mut Builder<'_>, alter: &Alter) -> Result<()> {
+    let sql = format!(
+        "SELECT k.conname FROM pg_constraint k WHERE k.conrelid = {} \
+           AND NOT EXISTS (SELECT FROM pg_constraint s WHERE s.conrelid = {oid} AND s.conname = k.conname) \
+           AND EXISTS (SELECT FROM pg_constraint o WHERE o.conname = k.conname AND o.conrelid <> {oid} \
+             AND o.connamespace = {}::regnamespace) ORDER BY 1",
+        b.shadow().regclass(),
+        text(&b.names.original.schema.to_string()),
+        oid = b.source.oid,
+    );
+    let taken: Vec<String> = b.session.rows(&sql).await?.iter().filter_map(|row| text_at(row, 0)).collect();
+    let Some(name) = taken.into_iter().find(|name| !alter.says.iter().any(|said| said.bare() == name)) else {
+        return Ok(());
+    };
+    let why = format!(
+        "the server would call a constraint of the ALTER {name}, and {} has a constraint of that name already",
+        b.names.original.schema.bare()
+    );
+    Err(b.refused(&why).todo("Give the new constraint a name of its own in the ALTER."))
+}
+
 /// Refuses when something that the new table brings along is called like something that stays: indexes and
 /// sequences that the ALTER made and the server named.
-async fn free_names(b: &mut Builder<'_>) -> Result<()> {
+async fn free_names(b: &mut Builder<'_>, stay: &[Table]) -> Result<()> {
     let (original, shadow, oid) = (&b.names.original, &b.names.shadow, b.source.oid);
+    let staying = stay.iter().map(Table::regclass).chain(["0".to_string()]).collect::<Vec<_>>().join(", ");
     // What goes aside: the table, its indexes, the sequences of its columns, its statistics, its types.
     let sql = format!(
         "WITH leaving AS (SELECT {oid}::oid AS oid UNION SELECT indexrelid FROM pg_index WHERE indrelid = {oid} \
            UNION SELECT objid FROM pg_depend WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass \
-             AND refobjid = {oid} AND deptype IN ('a', 'i')) \
+             AND refobjid = {oid} AND deptype IN ('a', 'i') AND objid NOT IN ({staying})) \
          SELECT o.relname FROM pg_class n JOIN pg_class o ON o.relname = n.relname AND o.relnamespace = {}::regnamespace \
          WHERE n.relnamespace = {}::regnamespace AND o.oid NOT IN (SELECT oid FROM leaving) \
          UNION ALL SELECT o.typname FROM pg_type n JOIN pg_type o ON o.typname = n.typname AND o.typnamespace = {}::regnamespace \
