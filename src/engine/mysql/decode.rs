@@ -217,6 +217,14 @@ impl Decoder {
             }
             Verdict::XaStart(xid) => self.xa_start(xid),
             Verdict::XaCommit(xid) => {
+                if self.prepared.ends_twice(&xid) {
+                    return Err(disturbed(format!(
+                        "XA COMMIT {} stands in the binlog, whose transaction had ended before: the server has died since, and \
+                         took that back. Which of its rows are in the table can't be told any more.",
+                        xid.describe()
+                    ))
+                    .todo("Remove the run with `osc cleanup` and begin anew."));
+                }
                 if let Some((keys, changes)) = self.prepared.take(&xid) {
                     self.out.put(Item::XaCommit(xid));
                     self.out.extend(keys, changes);

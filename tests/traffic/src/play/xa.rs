@@ -6,9 +6,14 @@
 //! locks stay until a restart (seen on 10.11.18 and 11.8.6, at once with commits tried in a loop). So
 //! there the other connection waits for InnoDB; where the account can't see that, the same one commits.
 //!
+//! MariaDB also forgets such an end when it dies in the moment after it: XA COMMIT or XA ROLLBACK was answered and stands
+//! in the binlog, and after the restart the transaction is prepared again, with its locks (seen on 10.11.18, once
+//! in some fifty kills). So after a restart the ends of before are said once more.
+//!
 //! Their rows are in the change stream at PREPARE and in the table only at COMMIT, which is where a
 //! tool that tails the stream can lose them. Apart from the schedule: they wait on purpose.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use rand::Rng;
@@ -19,6 +24,9 @@ use crate::error::Error;
 use crate::kind::Kind;
 use crate::record::draft::Draft;
 use crate::server::{Connection, Ended, Handover, Session};
+
+/// Of how many transactions the ends are remembered, for a server that forgets them.
+const REMEMBERED: usize = 8;
 
 const STEPS: [Dml; 6] =
     [Dml::Insert, Dml::Update, Dml::Update, Dml::Delete, Dml::UpdateKeyAndEmail, Dml::InsertExplicit];
@@ -31,6 +39,13 @@ struct Prepared<'a> {
     /// Who was last told to finish it.
     finishing: Connection,
     handover: Handover,
+}
+
+/// A transaction that was ended: COMMIT or ROLLBACK, and the server that said so.
+struct Decided {
+    xid: String,
+    verb: &'static str,
+    server_started: u64,
 }
 
 /// How the server was left with a transaction that was to be finished.
@@ -49,20 +64,53 @@ impl Lane {
             None => Handover::Unseen,
         };
         let mut n = 0;
+        let mut decided: VecDeque<Decided> = VecDeque::new();
         while !self.stopping() && self.connected(false).await {
+            self.say_again(&mut decided).await;
             n += 1;
             let xid = format!("'osc-traffic-{nonce:x}-{}-{n}'", self.number);
             self.begin_operation();
-            self.xa(&xid, handover).await;
+            if let Some(verb) = self.xa(&xid, handover).await
+                && let Some(by) = self.current()
+            {
+                decided.truncate(REMEMBERED - 1);
+                decided.push_front(Decided { xid, verb, server_started: by.server_started });
+            }
             let rest = Duration::from_millis(self.rng.random_range(20..150));
             self.pause(rest).await;
+        }
+        // The last ones may have been ended by a server that has died since.
+        if self.connected(true).await {
+            self.say_again(&mut decided).await;
         }
         self.finish().await
     }
 
-    async fn xa(&mut self, xid: &str, handover: Handover) {
+    /// Ends once more what an earlier life of the server had ended and this one has prepared again.
+    async fn say_again(&mut self, decided: &mut VecDeque<Decided>) {
+        let Some(now) = self.current() else { return };
+        while let Some(one) = decided.iter().position(|one| one.server_started != now.server_started) {
+            let Some(session) = self.session.as_mut() else { return };
+            let said = match session.recovers(&decided[one].xid).await {
+                Ok(Some(true)) => {
+                    let end = self.shared.dialect.finish_prepared(decided[one].verb, &decided[one].xid);
+                    session.command(&end).await.map(drop)
+                }
+                other => other.map(drop),
+            };
+            if said.is_err() {
+                // Once more with the next connection.
+                return self.drop_session();
+            }
+            decided.remove(one);
+        }
+    }
+
+    /// How the transaction was ended, if it was prepared and that is certain.
+    async fn xa(&mut self, xid: &str, handover: Handover) -> Option<&'static str> {
         if !matches!(self.command(Kind::XaStart, &self.shared.dialect.begin_prepared(xid)).await, Answer::Done(_)) {
-            return self.drop_session();
+            self.drop_session();
+            return None;
         }
         let mut draft = Draft::default();
         for _ in 0..self.rng.random_range(1..=4) {
@@ -81,24 +129,29 @@ impl Lane {
             };
             if !went_well {
                 // Not prepared: the server rolls back with the connection.
-                return self.drop_session();
+                self.drop_session();
+                return None;
             }
         }
         if let Some(end) = self.shared.dialect.end_prepared(xid)
             && !matches!(self.command(Kind::XaEnd, &end).await, Answer::Done(_))
         {
-            return self.drop_session();
+            self.drop_session();
+            return None;
         }
-        let Some(by) = self.current() else { return };
+        let by = self.current()?;
         let mut prepared = Prepared { xid, by, finishing: by, handover };
         match self.command(Kind::XaPrepare, &self.shared.dialect.prepare(xid)).await {
             Answer::Done(_) => self.hold_and_finish(&mut prepared, &draft).await,
             // Prepared or not, it is never to be committed.
             _ => {
                 self.drop_session();
-                if matches!(self.settle("ROLLBACK", &mut prepared).await, Settled::Unclear) {
-                    self.book.doubt(&draft, None);
+                match self.settle("ROLLBACK", &mut prepared).await {
+                    Settled::Finished => return Some("ROLLBACK"),
+                    Settled::Unknown => {}
+                    Settled::Unclear => self.book.doubt(&draft, None),
                 }
+                None
             }
         }
     }
@@ -107,7 +160,7 @@ impl Lane {
         self.session.as_ref().map(Session::connection)
     }
 
-    async fn hold_and_finish(&mut self, prepared: &mut Prepared<'_>, draft: &Draft) {
+    async fn hold_and_finish(&mut self, prepared: &mut Prepared<'_>, draft: &Draft) -> Option<&'static str> {
         let hold = self.shared.config.xa_hold.mul_f64(self.rng.random_range(0.05..=1.0));
         self.pause(hold).await;
         let elsewhere = self.rng.random_bool(0.4) && prepared.handover != Handover::Unseen;
@@ -116,7 +169,7 @@ impl Lane {
             self.leave().await;
             if !self.connected(true).await || !self.handed_over(prepared).await {
                 let settled = self.settle("ROLLBACK", prepared).await;
-                return self.settled(settled, false, draft);
+                return self.settled(settled, "ROLLBACK", draft);
             }
         }
         let (kind, verb) = match (commit, elsewhere) {
@@ -139,15 +192,19 @@ impl Lane {
                 _ => Settled::Unclear,
             },
         };
-        self.settled(settled, commit, draft);
+        self.settled(settled, verb, draft)
     }
 
-    fn settled(&mut self, settled: Settled, commit: bool, draft: &Draft) {
-        match (settled, commit) {
-            (Settled::Finished, true) => self.committed(draft),
-            (Settled::Finished, false) => self.tally.rolled_back_rows += draft.changes().len() as u64,
-            _ => self.book.doubt(draft, None),
+    fn settled(&mut self, settled: Settled, verb: &'static str, draft: &Draft) -> Option<&'static str> {
+        match (settled, verb) {
+            (Settled::Finished, "COMMIT") => self.committed(draft),
+            (Settled::Finished, _) => self.tally.rolled_back_rows += draft.changes().len() as u64,
+            _ => {
+                self.book.doubt(draft, None);
+                return None;
+            }
         }
+        Some(verb)
     }
 
     /// Waits until another connection than the one that prepared the transaction may finish it.

@@ -31,7 +31,7 @@ pub(crate) struct Connection {
     /// When the server began, by its own clock in seconds: two lives of one server never begin in the same second.
     /// Not by ours: where an answer takes seconds, that took one life for two, and a transaction for one whose
     /// connection was gone.
-    server_started: u64,
+    pub(crate) server_started: u64,
 }
 
 /// Whether a connection has ended.
