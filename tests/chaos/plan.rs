@@ -127,9 +127,7 @@ impl Plan {
             lives,
         }
     }
-}
 
-impl Plan {
     pub fn kills_server(&self) -> bool {
         self.lives.iter().any(|life| matches!(life.blow, Blow::ServerAfter(_) | Blow::ServerAt(_)))
     }

@@ -12,7 +12,7 @@ use crate::harness::server::db as scripts_db;
 use crate::harness::{Server, wait_for};
 use crate::network::{Mode, Proxy};
 use crate::plan::{Blow, Failure, From, LOCKED, Plan};
-use crate::site::{NO_SUCH_TABLE, SMALL_CHUNKS, Site};
+use crate::site::{NO_SUCH_TABLE, Site};
 use crate::tally::Done;
 
 /// How long a life may take.
@@ -61,7 +61,7 @@ impl Round<'_> {
         // after each where commits are slow: that would make minutes of a round, so only some keep to it, with fewer.
         let sizes: &[&str] = match self.plan.paced {
             true => &["--chunk-size", "200"],
-            false => &SMALL_CHUNKS,
+            false => &["--chunk-size", "40", "--max-commit-millis", "60000"],
         };
         let osc = osc.args(sizes.iter().copied()).args(["--threads", &threads]);
         if self.plan.drop_old { osc.args(["--drop-old"]) } else { osc }

@@ -14,9 +14,6 @@ use crate::harness::{Database, Kind, Server};
 /// No death of a server excuses that the application finds no table.
 pub const NO_SUCH_TABLE: &str = "1146";
 
-/// Many small chunks, and nobody who holds them up.
-pub const SMALL_CHUNKS: [&str; 4] = ["--chunk-size", "40", "--max-commit-millis", "60000"];
-
 pub const ALTERS: [&str; 4] = [
     "ADD COLUMN extra INT NOT NULL DEFAULT 7",
     "ADD COLUMN priority TINYINT NOT NULL DEFAULT 3, MODIFY note VARCHAR(300)",

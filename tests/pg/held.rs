@@ -9,16 +9,6 @@ use crate::harness::{Database, Kind, Osc, Report, Server, blocking, on_both, run
 
 const ALTER: &str = "ALTER COLUMN note TYPE varchar(20)";
 
-async fn shop(server: &Server, name: &str) -> Database {
-    let db = Database::create(server, name).await;
-    db.as_app(&[
-        "CREATE TABLE orders (id int PRIMARY KEY, note text)",
-        "INSERT INTO orders SELECT g, 'n' || g FROM generate_series(1, 100) g",
-    ])
-    .await;
-    db
-}
-
 async fn altered(db: &Database) -> Report {
     let osc = Osc::alter(db, "orders", ALTER);
     blocking(move || osc.run()).await
@@ -39,7 +29,7 @@ async fn refused(db: &Database, parts: &[&str]) {
 const LOCKS: [&str; 2] = ["SHARE ROW EXCLUSIVE", "ACCESS EXCLUSIVE"];
 
 async fn a_prepared_transaction_is_named(server: &Server) {
-    let db = shop(server, "held_prepared").await;
+    let db = Database::with_orders(server, "held_prepared").await;
     let app = db.app().await;
     for (number, lock) in LOCKS.iter().enumerate() {
         let gid = format!("held-{number}");
@@ -51,7 +41,7 @@ async fn a_prepared_transaction_is_named(server: &Server) {
 }
 
 async fn a_session_is_named(server: &Server) {
-    let db = shop(server, "held_session").await;
+    let db = Database::with_orders(server, "held_session").await;
     let app = db.app().await;
     let pid: i32 = app.query_one("SELECT pg_backend_pid()", &[]).await.expect("it has a number").get(0);
     for lock in LOCKS {
@@ -65,7 +55,7 @@ async fn a_session_is_named(server: &Server) {
 
 /// One that has written is waited for, beyond what a lock is waited for: the slot can begin only after it.
 async fn a_prepared_writer_is_waited_for(server: &Server) {
-    let db = shop(server, "held_writer").await;
+    let db = Database::with_orders(server, "held_writer").await;
     let app = db.app().await;
     run(&app, "BEGIN; INSERT INTO orders VALUES (1000, 'late'); PREPARE TRANSACTION 'held-writer'").await;
     let osc = Osc::alter(&db, "orders", ALTER);

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::harness::{Database, Kind, Osc, Server, blocking, on_both};
+use crate::harness::{Database, Kind, Osc, Report, Server, blocking, on_both};
 
 on_both!(differences_in_a_large_table);
 
@@ -42,7 +42,9 @@ async fn differences_in_a_large_table(kind: Kind) {
         "ANALYZE orders",
     ])
     .await;
-    let (summary, wrong) = planted(&db, rows, &[]).await;
+    let (report, wrong) = spoiled(&db, rows, &[]).await;
+    let report = report.exited(0);
+    let summary = report.event("summary");
     let verified = &summary["verified"];
     assert_eq!(
         (verified["differing"].as_u64(), verified["repaired"].as_u64()),
@@ -83,13 +85,8 @@ async fn differences_in_a_large_table(kind: Kind) {
     }
 }
 
-/// A run whose shadow is spoiled before the comparison; what it says at its end, and how many rows are wrong.
-async fn planted(db: &Database, rows: u64, arguments: &[&str]) -> (serde_json::Value, u64) {
-    let (report, wrong) = spoiled(db, rows, arguments).await;
-    (report.exited(0).event("summary").clone(), wrong)
-}
-
-async fn spoiled(db: &Database, rows: u64, arguments: &[&str]) -> (crate::harness::Report, u64) {
+/// A run whose shadow is spoiled before the comparison, and how many rows are wrong.
+async fn spoiled(db: &Database, rows: u64, arguments: &[&str]) -> (Report, u64) {
     let mut run = Osc::alter(db, "orders", ALTER)
         .args(["--threads", "1", "--max-commit-millis", "60000"])
         .args(arguments.iter().copied())

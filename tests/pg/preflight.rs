@@ -7,16 +7,6 @@ use crate::harness::{Database, Kind, Osc, Report, Server, on_both, run};
 
 const ADD: &str = "ADD COLUMN extra int";
 
-async fn shop(server: &Server, name: &str) -> Database {
-    let db = Database::create(server, name).await;
-    db.as_app(&[
-        "CREATE TABLE orders (id int PRIMARY KEY, note text)",
-        "INSERT INTO orders SELECT g, 'n' || g FROM generate_series(1, 100) g",
-    ])
-    .await;
-    db
-}
-
 fn check(db: &Database, table: &str) -> Report {
     block_in_place(|| Osc::new(db, "check").args(["--table", table, "--alter", ADD]).run())
 }
@@ -30,14 +20,14 @@ async fn refused(db: &Database, table: &str, parts: &[&str]) {
 }
 
 async fn a_sound_table_is_planned(kind: Kind) {
-    let db = shop(&Server::shared(kind), "fence_sound").await;
+    let db = Database::with_orders(&Server::shared(kind), "fence_sound").await;
     let report = check(&db, "orders").exited(0);
     assert!(report.says("disk"), "the size is told: {:?}", report.events);
     assert_eq!(db.leftovers().await, [""; 0]);
 }
 
 async fn names_mean_one_table(kind: Kind) {
-    let db = shop(&Server::shared(kind), "fence_names").await;
+    let db = Database::with_orders(&Server::shared(kind), "fence_names").await;
     db.as_app(&[
         "CREATE SCHEMA a",
         "CREATE SCHEMA b",
@@ -67,7 +57,7 @@ async fn names_mean_one_table(kind: Kind) {
 }
 
 async fn what_is_no_plain_table(kind: Kind) {
-    let db = shop(&Server::shared(kind), "fence_kinds").await;
+    let db = Database::with_orders(&Server::shared(kind), "fence_kinds").await;
     db.as_app(&[
         "CREATE VIEW v AS SELECT * FROM orders",
         "CREATE MATERIALIZED VIEW mv AS SELECT * FROM orders",
@@ -100,7 +90,7 @@ async fn what_is_no_plain_table(kind: Kind) {
 
 /// Each privilege that is missing is said with the statement that gives it; which then is enough.
 async fn a_missing_privilege_is_said_with_its_grant(kind: Kind) {
-    let db = shop(&Server::shared(kind), "fence_grants").await;
+    let db = Database::with_orders(&Server::shared(kind), "fence_grants").await;
     let (osc, app) = (db.osc_role(), db.app_role());
     let takes = [
         (format!("ALTER ROLE {osc} NOREPLICATION"), format!("ALTER ROLE \\\"{osc}\\\" REPLICATION;")),
@@ -134,7 +124,7 @@ async fn a_missing_privilege_is_said_with_its_grant(kind: Kind) {
 
 async fn a_server_that_can_not_be_followed(kind: Kind) {
     let server = Server::own(kind, "fence-replica", &["-c", "wal_level=replica", "-c", "max_replication_slots=0"]);
-    let db = shop(&server, "fence_level").await;
+    let db = Database::with_orders(&server, "fence_level").await;
     refused(&db, "orders", &["wal_level is replica", "no free replication slot"]).await;
     server.run(&["ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (*)'", "SELECT pg_reload_conf()"]).await;
     crate::harness::wait_for("the setting", async || {
@@ -148,7 +138,7 @@ async fn a_server_that_can_not_be_followed(kind: Kind) {
 
 async fn publications_and_transactions_of_others(kind: Kind) {
     let server = Server::own(kind, "fence-others", &[]);
-    let db = shop(&server, "fence_others").await;
+    let db = Database::with_orders(&server, "fence_others").await;
     run(&db.admin, "CREATE PUBLICATION everything FOR ALL TABLES").await;
     let report = check(&db, "orders").exited(0);
     assert!(report.says("publication everything is FOR ALL TABLES"), "{:?}", report.events);
@@ -173,7 +163,7 @@ async fn publications_and_transactions_of_others(kind: Kind) {
 
 /// What stands between is not the server: its numbers of sessions are its own.
 async fn a_pooler_is_refused(kind: Kind) {
-    let db = shop(&Server::shared(kind), "fence_pooler").await;
+    let db = Database::with_orders(&Server::shared(kind), "fence_pooler").await;
     let between = start(db.server.port(), Trick::OwnNumbers).await;
     let port = between.port;
     let url = db.osc_url().replace(&format!(":{}/", db.server.port()), &format!(":{port}/")) + "?sslmode=disable";

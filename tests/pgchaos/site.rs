@@ -8,9 +8,6 @@ use crate::harness::{Database, Kind, Server, get};
 /// No death of a server excuses that the application finds no table.
 pub const NO_SUCH_TABLE: &str = "42P01";
 
-/// Many small chunks, and nobody who holds them up.
-pub const SMALL_CHUNKS: [&str; 4] = ["--chunk-size", "40", "--max-commit-millis", "60000"];
-
 /// Each leaves an index that is built after the copy.
 pub const ALTERS: [&str; 4] = [
     "ADD COLUMN extra integer NOT NULL DEFAULT 7",

@@ -26,7 +26,7 @@
 //! N, does not have the same: that would be a true duplicate. So the insert can fail only on a row that another
 //! lane wrote after 2. An earlier form read the rows once more for the insert, and under swaps all the time
 //! between a few hundred rows something had always moved meanwhile: every try failed, and the tries' growing
-//! pauses made 139 s of a verification that now takes one.
+//! pauses made 139 s of a verification that takes two now.
 
 use mysql_async::Row;
 

@@ -243,14 +243,13 @@ impl Mirror for PostgresMirror {
     }
 
     /// The index is there as a whole or not at all, and only in the shadow of this process's life: the epoch is held
-    /// to the end. A server whose client died looks up once a second, so that the next life does not wait for long.
+    /// to the end. The server notices when its client died (every session asks it to), so the next life does not wait for long.
     async fn build(&self) -> Result<bool> {
         let later = &self.rewrite.shadow.later;
         let built = self.lanes.transaction(self.builder, async |session: &mut Session| {
             for index in later {
                 if session.first(&index.is_there()).await?.is_none() {
                     tracing::info!(index = index.name().bare(), "building");
-                    session.exec("SET LOCAL client_connection_check_interval = '1s'").await?;
                     for statement in &index.statements {
                         session.exec_long(statement).await.map_err(|error| unbuilt(index.name(), error))?;
                     }

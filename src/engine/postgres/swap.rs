@@ -30,6 +30,5 @@ pub struct Swap {
     /// After the commit, each for itself, without strong locks: VALIDATE CONSTRAINT. May be said again.
     pub after: Vec<String>,
     /// Looked at shortly before the lock, without one.
-    #[serde(default)]
     pub checks: Vec<Check>,
 }

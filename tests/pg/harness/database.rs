@@ -39,6 +39,17 @@ impl Database {
         Database { server: server.clone(), name: name.to_owned(), admin }
     }
 
+    /// One with a small table `orders` in it.
+    pub async fn with_orders(server: &Server, name: &str) -> Database {
+        let db = Database::create(server, name).await;
+        db.as_app(&[
+            "CREATE TABLE orders (id int PRIMARY KEY, note text)",
+            "INSERT INTO orders SELECT g, 'n' || g FROM generate_series(1, 100) g",
+        ])
+        .await;
+        db
+    }
+
     /// Another handle on a database that was created.
     pub async fn again(&self) -> Database {
         let admin = self.server.admin(&self.name).await;

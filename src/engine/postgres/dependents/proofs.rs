@@ -111,11 +111,10 @@ pub async fn checks(
             return Err(b.refused(&why).todo("Add the foreign key on its own, after the change."));
         }
         let check = check(one, &b.names.original, &rows_of(&b.names.original, columns, written), key);
-        let tried = b.attempt(&format!("EXPLAIN {}", check.query)).await;
-        let tried = match tried {
-            Ok(tried) => tried,
+        let tried = match b.attempt(&format!("EXPLAIN {}", check.query)).await {
+            // A right that is missing.
             Err(error) if error.kind() == Kind::Refused => Err(error),
-            Err(error) => return Err(error),
+            tried => tried?,
         };
         tried.map_err(|error| {
             let why = format!("whether the foreign key {} holds can't be looked at: {}", one.name.bare(), error.what());
