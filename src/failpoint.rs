@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 pub const VARIABLE: &str = "OSC_FAILPOINT";
 
 /// Every place, in the order in which a run comes by.
-pub const NAMES: [&str; 17] = [
+pub const NAMES: [&str; 18] = [
     "shadow-built",
     "run-stored",
     "slot-made",
@@ -32,6 +32,7 @@ pub const NAMES: [&str; 17] = [
     "sentry-dropped",
     "renamed",
     "before-tidy",
+    "follower-made",
     "old-dropped",
 ];
 

@@ -86,15 +86,17 @@ async fn run_of<P: Prepared>(request: &AlterRequest, look: Look<P>, mut throttle
     progress.stop();
     let summary = |end| Summary::new(request.table.to_string(), plan.strategy, end, &stats).show(request.output);
     match ended {
-        Ok(end) => summary(end),
+        Ok((end, tidied)) => {
+            summary(end);
+            tidied
+        }
         Err(error) => {
             if error.kind() == Kind::Stopped {
                 summary(End::Stopped);
             }
-            return Err(complete(error));
+            Err(complete(error))
         }
     }
-    Ok(())
 }
 
 /// The sentences that an error from deep below lacks: the state of the table, and what to do.
@@ -113,7 +115,8 @@ fn complete(error: Error) -> Error {
     if error.what_to_do().is_some() { error } else { error.todo(todo) }
 }
 
-/// Runs the pipeline, then does what is left to do by its outcome.
+/// Runs the pipeline, then does what is left to do by its outcome. Returns that, and what could not be done of it and
+/// the user has to know.
 async fn pipeline<P: Prepared>(
     request: &AlterRequest,
     begun: Begun<P>,
@@ -121,21 +124,30 @@ async fn pipeline<P: Prepared>(
     control: &Control,
     throttle: &mut Throttle,
     stats: &mut Stats,
-) -> Result<End> {
+) -> Result<(End, Result<()>)> {
     let Begun { source, feed, mirror, start, finish, mut lock, .. } = begun;
     let run = pipeline::run(&source, feed, &mirror, start, settings, control, throttle, stats);
     match watched(&mut lock, control, run).await? {
         Outcome::Swapped(swapped) => {
             stats.position_at_swap = Some(swapped.position);
             let drop_old = request.cutover.drop_old;
-            if let Err(error) = finish.swapped(drop_old).await {
-                tracing::warn!(%error, "the tables are swapped, but not everything could be tidied up; `osc cleanup` does it");
-            }
-            Ok(End::Swapped { old: (!drop_old).then(|| old_table(&finish)) })
+            let tidied = match finish.swapped(drop_old).await {
+                // It says itself what became of the table: something is left to do that matters to the application.
+                Err(error) if error.kind().exit() == Kind::Stopped.exit() && error.table_state().is_some() => {
+                    Err(error)
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the tables are swapped, but not everything could be tidied up; `osc cleanup` does it");
+                    Ok(())
+                }
+                Ok(()) => Ok(()),
+            };
+            let dropped = drop_old && tidied.is_ok();
+            Ok((End::Swapped { old: (!dropped).then(|| old_table(&finish)) }, tidied))
         }
         Outcome::Ready => {
             finish.unswapped().await?;
-            Ok(End::NotSwapped)
+            Ok((End::NotSwapped, Ok(())))
         }
     }
 }

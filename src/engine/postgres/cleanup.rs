@@ -14,7 +14,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::fence::outcome;
+use super::fence::{follow, outcome};
 use super::names::{self, COMMENT, Names};
 use super::publication;
 use super::run_lock;
@@ -134,8 +134,11 @@ async fn remove_locked(session: &mut Session, names: &Names, left: &Leftover) ->
         // A process that stands still somewhere must not take what is there afterwards for its own.
         state::end_life(session, &names.state).await?;
     }
-    if left.what == What::State && outcome::is_swapped(session, names).await? {
+    let ends = matches!(left.what, What::Old | What::State);
+    if ends && state::exists(session, names).await? && outcome::is_swapped(session, names).await? {
         finish_swap(session, names).await?;
+        // What that may have made.
+        drop_schema(session, &names.shadow.schema).await?;
     }
     match left.what {
         What::Slot => slot::drop(session, &left.bare).await,
@@ -162,6 +165,9 @@ pub async fn finish_swap(session: &mut Session, names: &Names) -> Result<()> {
             // The new table is in its place and has all rows; this is the user's to look at.
             Err(error) => tracing::warn!(%error, "a statement after the swap failed; say it again: {statement}"),
         }
+    }
+    for matview in state::matviews(session, &names.state).await? {
+        follow::lead(session, names, &matview).await?;
     }
     Ok(())
 }

@@ -213,10 +213,18 @@ impl Address {
     /// Opens an ordinary session, its settings pinned from the first moment. The number is the server's process, as the
     /// connection was told of it.
     pub async fn connect(&self) -> Result<(Client, Connection<Boxed, tokio_postgres::tls::NoTlsStream>, i32)> {
+        self.connect_under(PINNED).await
+    }
+
+    /// Opens one under these settings, and otherwise those that a client has who asks for none.
+    pub async fn connect_under(
+        &self,
+        settings: &[(&str, &str)],
+    ) -> Result<(Client, Connection<Boxed, tokio_postgres::tls::NoTlsStream>, i32)> {
         let (stream, pid) = Heard::new(self.dial().await?);
         let stream: Boxed = Box::new(stream);
         let mut config = Config::new();
-        config.user(&self.user).dbname(&self.database).application_name("osc").options(options(PINNED));
+        config.user(&self.user).dbname(&self.database).application_name("osc").options(options(settings));
         if let Some(password) = &self.password {
             config.password(password);
         }

@@ -186,6 +186,11 @@ impl opening::Prepared for Prepared {
         }
         statements.push("COMMIT".to_owned());
         statements.extend(swap.after.iter().cloned());
+        for matview in &swap.matviews {
+            statements.extend(matview.make.iter().cloned());
+            statements.push(format!("REFRESH MATERIALIZED VIEW {}", matview.twin));
+            statements.push(format!("-- then it takes the place of {}", matview.name));
+        }
         statements.push(format!("SELECT pg_drop_replication_slot({})", text(&names.slot)));
         statements.push(format!("DROP SCHEMA {}, {}", names.shadow.schema, names.state.schema));
         let key = self.shadow.key.columns.iter().map(|c| c.name.bare());

@@ -78,7 +78,12 @@ impl Drop for Session {
 impl Session {
     /// Connects and sets the session up.
     pub async fn open(address: &Address) -> Result<Session> {
-        let (client, connection, told) = address.connect().await?;
+        Session::open_under(address, PINNED).await
+    }
+
+    /// Connects under these settings, and otherwise those that anybody has.
+    pub async fn open_under(address: &Address, settings: &[(&str, &str)]) -> Result<Session> {
+        let (client, connection, told) = address.connect_under(settings).await?;
         let driver = tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a session ended");

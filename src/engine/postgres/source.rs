@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::connect::Address;
 use super::fence::snapshots::{self, Since};
-use super::fence::{self, PostgresFence};
+use super::fence::{self, PostgresFence, follow};
 use super::marks::Marker;
 use super::mirror::Rewrite;
 use super::session::{Session, is_lost, number, text_at};
@@ -121,10 +121,11 @@ impl PostgresSource {
         *self.since.borrow_mut() = Some(since.clone());
         // So that the first statements on the new table have good plans.
         session.exec_long(&format!("ANALYZE {}", names.shadow)).await?;
-        let swap = dependents::plan(session, names, &self.rewrite.shadow).await?;
+        let mut swap = dependents::plan(session, names, &self.rewrite.shadow).await?;
+        follow::settings(&self.address, session, &mut swap.matviews).await?;
         dependents::proofs::hold(&self.address, &swap.checks).await?;
         // Whoever tidies up after the swap may be another process.
-        state::put_after(session, &names.state, self.life, &swap.after).await?;
+        state::put_after(session, &names.state, self.life, &swap.after, &swap.matviews).await?;
         *self.swap.borrow_mut() = Some(swap);
         snapshots::wait(session, &since, self.watch.snapshots).await
     }

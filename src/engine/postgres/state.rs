@@ -22,6 +22,7 @@
 use serde::{Deserialize, Serialize};
 use tokio_postgres::error::SqlState;
 
+use super::dependents::matviews::Matview;
 use super::feed::Followed;
 use super::identity::Found;
 use super::names::Names;
@@ -56,6 +57,7 @@ const LIFE: &str = "life";
 const CHECKPOINT: &str = "checkpoint";
 const FOLLOWED: &str = "followed";
 const AFTER: &str = "after";
+const MATVIEWS: &str = "matviews";
 
 /// Creates the schema with an empty table, in the caller's transaction, before anything else of a run.
 pub async fn create(session: &mut Session, names: &Names) -> Result<()> {
@@ -136,19 +138,31 @@ pub async fn followed(session: &mut Session, state: &Table) -> Result<Option<Fol
 }
 
 /// What is left to do after the swap, known before it. Only of the life that has the run.
-pub async fn put_after(session: &mut Session, state: &Table, life: u64, after: &[String]) -> Result<()> {
-    let body = encode(after)?;
+pub async fn put_after(
+    session: &mut Session,
+    state: &Table,
+    life: u64,
+    after: &[String],
+    matviews: &[Matview],
+) -> Result<()> {
+    let (after, matviews) = (encode(after)?, encode(matviews)?);
     let put_if_ours = async |session: &mut Session| {
         if session.value(&life_for_share(state)).await? != Some(life.to_string()) {
             return Err(taken_over());
         }
-        put(session, state, AFTER, &body).await
+        put(session, state, AFTER, &after).await?;
+        put(session, state, MATVIEWS, &matviews).await
     };
     session.transaction(put_if_ours).await
 }
 
 pub async fn after(session: &mut Session, state: &Table) -> Result<Vec<String>> {
     Ok(get(session, state, AFTER).await?.map(|body| decode(&body)).transpose()?.unwrap_or_default())
+}
+
+/// Materialized views that have to be led to the new table, known before the swap.
+pub async fn matviews(session: &mut Session, state: &Table) -> Result<Vec<Matview>> {
+    Ok(get(session, state, MATVIEWS).await?.map(|body| decode(&body)).transpose()?.unwrap_or_default())
 }
 
 /// Begins a new life of the run with this id: raises the epoch, folds the lanes' notes into the checkpoint and

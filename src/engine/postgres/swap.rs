@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::dependents::matviews::Matview;
+
 /// What has to hold of the rows when the tables are swapped, and nothing on the way has looked at: a foreign key that is
 /// validated only afterwards.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +31,9 @@ pub struct Swap {
     pub statements: Vec<String>,
     /// After the commit, each for itself, without strong locks: VALIDATE CONSTRAINT. May be said again.
     pub after: Vec<String>,
+    /// Led to the new table after that, each for itself.
+    #[serde(default)]
+    pub matviews: Vec<Matview>,
     /// Looked at shortly before the lock, without one.
     pub checks: Vec<Check>,
 }

@@ -4,6 +4,7 @@ mod clauses;
 mod fingerprint;
 mod hanging;
 mod long_names;
+mod matviews;
 mod open_sessions;
 mod plain;
 mod references;

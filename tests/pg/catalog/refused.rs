@@ -17,7 +17,6 @@ async fn what_depends_on_it_and_can_not_follow_is_named(kind: Kind) {
     let db = Database::create(&Server::shared(kind), "refuse_depend").await;
     let mut session = open(&db).await;
     for (number, (named, setup)) in [
-        ("materialized view mv", "CREATE MATERIALIZED VIEW mv AS SELECT * FROM TABLE"),
         ("function f(TABLE)", "CREATE FUNCTION f(TABLE) RETURNS int LANGUAGE sql AS 'SELECT 1'"),
         ("function f()", "CREATE FUNCTION f() RETURNS SETOF TABLE LANGUAGE sql AS 'SELECT * FROM TABLE'"),
         (

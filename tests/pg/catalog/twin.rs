@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use osc::engine::postgres::connect::Address;
+use osc::engine::postgres::fence::follow;
 use osc::engine::postgres::names::Names;
 use osc::engine::postgres::session::Session;
 use osc::engine::postgres::shadow::Shadow;
@@ -111,6 +112,11 @@ pub async fn change(db: &Database, table: &str, alter: &str) -> Result<Shadow> {
     session.exec("COMMIT").await?;
     for statement in &swap.after {
         session.exec(statement).await.map_err(|error| error.context(statement))?;
+    }
+    let mut matviews = swap.matviews;
+    follow::settings(&address, &mut session, &mut matviews).await?;
+    for matview in &matviews {
+        follow::lead(&mut session, &names, matview).await?;
     }
     // Nothing may be left in the shadow's schema, and nothing may depend on the old table.
     session.exec(&format!("DROP SCHEMA {}", names.shadow.schema)).await?;

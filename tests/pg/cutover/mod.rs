@@ -4,6 +4,7 @@
 mod blocked;
 mod foreign;
 mod kills;
+mod matviews;
 mod stopped;
 
 use std::time::Duration;

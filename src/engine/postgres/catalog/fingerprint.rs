@@ -67,8 +67,7 @@ const PARTS: &[(&str, &str)] = &[
     ),
     (
         "indexes of materialized views",
-        "SELECT ROW(pg_get_indexdef(i.indexrelid), i.indisclustered, c.reltablespace, m.reltablespace, m.relam, \
-           m.relispopulated) \
+        "SELECT ROW(pg_get_indexdef(i.indexrelid), i.indisclustered, c.reltablespace, m.reltablespace, m.relam) \
          FROM rels JOIN pg_class m ON m.oid = rels.oid AND m.relkind = 'm' \
          LEFT JOIN pg_index i ON i.indrelid = m.oid AND i.indisvalid LEFT JOIN pg_class c ON c.oid = i.indexrelid",
     ),

@@ -8,6 +8,7 @@
 
 mod foreign;
 mod functions;
+pub mod matviews;
 mod others;
 mod policies;
 pub mod proofs;
@@ -16,7 +17,7 @@ mod references;
 mod sequences;
 mod statistics;
 mod triggers;
-mod views;
+pub mod views;
 
 use super::alter::Alter;
 use super::names::Names;
@@ -45,6 +46,8 @@ pub struct Parts {
     pub after: Vec<String>,
     /// Foreign keys that `after` validates though nothing has shown yet that they hold.
     pub unproved: Vec<proofs::Unproved>,
+    /// Materialized views that are led to the new table after that.
+    pub matviews: Vec<matviews::Matview>,
     /// Sequences that stay in their schema, and change hands.
     pub stay: Vec<Table>,
 }
@@ -64,7 +67,7 @@ impl Parts {
         statements.push(format!("ALTER TABLE {shadow} SET SCHEMA {}", original.schema));
         statements.extend(self.along);
         statements.extend(self.attach);
-        Swap { first: self.first, tables, statements, after: self.after, checks: Vec::new() }
+        Swap { first: self.first, tables, statements, after: self.after, matviews: self.matviews, checks: Vec::new() }
     }
 }
 
@@ -96,6 +99,7 @@ pub struct StandIns {
     /// The ALTER's clauses, with stand-ins for the tables that it references.
     pub clauses: String,
     views: Vec<views::View>,
+    matviews: Vec<matviews::StandIn>,
     publications: Vec<publications::Publication>,
     statistics: Vec<(super::sql::Table, Ident)>,
 }
@@ -111,7 +115,9 @@ impl StandIns {
         triggers::before(b).await?;
         policies::before(b).await?;
         let publications = publications::before(b).await?;
-        Ok(StandIns { sequences, foreign, clauses, views: views::before(b).await?, publications, statistics })
+        let views = views::before(b).await?;
+        let matviews = matviews::before(b).await?;
+        Ok(StandIns { sequences, foreign, clauses, views, matviews, publications, statistics })
     }
 
     /// A message of the server about them, with the names that the user knows.
@@ -131,6 +137,7 @@ impl StandIns {
         let mut parts = Parts::default();
         sequences::after(b, self.sequences, restarts, &mut parts).await?;
         statistics::after(b, &self.statistics, &mut parts).await?;
+        matviews::after(b, self.matviews, &mut parts).await?;
         views::after(b, self.views, &mut parts).await?;
         publications::after(b, self.publications, &mut parts).await?;
         policies::after(b, &mut parts).await?;

@@ -3,6 +3,7 @@
 //! The list of what can follow is closed; what PostgreSQL 25 will invent is refused until somebody has looked at it.
 
 use super::super::session::text_at;
+use super::super::sql::Table;
 use crate::engine::postgres::shadow::builder::Builder;
 use crate::error::Result;
 
@@ -10,8 +11,23 @@ use crate::error::Result;
 const MOST: usize = 20;
 
 pub async fn refuse(b: &mut Builder<'_>) -> Result<()> {
-    let oid = b.source.oid;
-    let types = b.source.type_list();
+    let (oid, types) = (b.source.oid, b.source.type_list());
+    let found = hanging(b, oid, &types, "'v', 'm'").await?;
+    refused(b, found, "these depend on it and can't follow to the new table")
+}
+
+/// The same for a materialized view over the table: what only views can do is hang on it.
+pub async fn refuse_over(b: &mut Builder<'_>, view: &Table, oid: u32, types: &str) -> Result<()> {
+    let mut found = hanging(b, oid, types, "'v'").await?;
+    let statistics = format!(
+        "SELECT pg_describe_object('pg_statistic_ext'::regclass, oid, 0) FROM pg_statistic_ext WHERE stxrelid = {oid}"
+    );
+    found.extend(b.session.rows(&statistics).await?.iter().filter_map(|row| text_at(row, 0)));
+    refused(b, found, &format!("these depend on the materialized view {} and can't follow to a new one", view.bare()))
+}
+
+/// What is no view of these kinds and hangs on the relation of this number.
+async fn hanging(b: &mut Builder<'_>, oid: u32, types: &str, kinds: &str) -> Result<Vec<String>> {
     // What hangs on the table, on its row type, and on the sequences of its identity columns (which are made anew); but
     // for what is a part of the table and what is taken along.
     let sql = format!(
@@ -34,12 +50,15 @@ pub async fn refuse(b: &mut Builder<'_>) -> Result<()> {
                 AND (x.tgrelid = {oid} OR x.tgisinternal))) \
            AND NOT (d.classid = 'pg_policy'::regclass AND EXISTS (SELECT FROM pg_policy x WHERE x.oid = d.objid AND x.polrelid = {oid})) \
            AND NOT (d.classid = 'pg_rewrite'::regclass AND EXISTS (SELECT FROM pg_rewrite x JOIN pg_class v ON v.oid = x.ev_class \
-                WHERE x.oid = d.objid AND (v.oid = {oid} OR (v.relkind = 'v' AND x.rulename = '_RETURN')))) \
+                WHERE x.oid = d.objid AND (v.oid = {oid} OR (v.relkind IN ({kinds}) AND x.rulename = '_RETURN')))) \
            AND NOT (d.classid = 'pg_statistic_ext'::regclass AND EXISTS (SELECT FROM pg_statistic_ext x WHERE x.oid = d.objid AND x.stxrelid = {oid})) \
            AND d.classid <> 'pg_publication_rel'::regclass \
          ORDER BY 1"
     );
-    let found: Vec<String> = b.session.rows(&sql).await?.iter().filter_map(|row| text_at(row, 0)).collect();
+    Ok(b.session.rows(&sql).await?.iter().filter_map(|row| text_at(row, 0)).collect())
+}
+
+fn refused(b: &Builder<'_>, found: Vec<String>, why: &str) -> Result<()> {
     if found.is_empty() {
         return Ok(());
     }
@@ -48,6 +67,6 @@ pub async fn refuse(b: &mut Builder<'_>) -> Result<()> {
         named.push_str(&format!("; and {} more", found.len() - MOST));
     }
     Err(b
-        .refused(&format!("these depend on it and can't follow to the new table: {named}"))
+        .refused(&format!("{why}: {named}"))
         .todo("Drop them for the time of the change and make them again after it, or run the ALTER natively."))
 }

@@ -15,6 +15,7 @@
 //! It commits with local durability: a standby that is away must not keep readers waiting behind the lock. Whoever
 //! wants to know that the standby has it too waits for a mark.
 
+pub mod follow;
 mod locks;
 pub mod outcome;
 pub mod snapshots;

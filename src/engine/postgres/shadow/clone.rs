@@ -42,9 +42,10 @@ pub async fn create(b: &mut Builder<'_>) -> Result<()> {
     b.run(format!("ALTER TABLE {shadow} OWNER TO {owner}")).await?;
     identities(b).await?;
     checks(b).await?;
-    columns(b).await?;
-    indexes(b).await?;
-    comments(b).await?;
+    let oid = b.source.oid;
+    columns(b, oid, &shadow).await?;
+    indexes(b, oid, &shadow).await?;
+    comments(b, oid, &shadow, "TABLE").await?;
     grants(b, "TABLE", &original, &shadow).await?;
     match b.source.identity.as_str() {
         "f" => b.run(format!("ALTER TABLE {shadow} REPLICA IDENTITY FULL")).await?,
@@ -135,17 +136,17 @@ async fn checks(b: &mut Builder<'_>) -> Result<()> {
     Ok(())
 }
 
-/// What LIKE leaves out of columns.
-async fn columns(b: &mut Builder<'_>) -> Result<()> {
+/// What LIKE leaves out of columns; `shadow` is what is made like the relation of this number, here and below.
+pub async fn columns(b: &mut Builder<'_>, oid: u32, shadow: &Table) -> Result<()> {
     let sql = format!(
         "SELECT a.attname, CASE WHEN a.attstattarget >= 0 THEN a.attstattarget END, \
            (SELECT string_agg(quote_ident(o.option_name) || '=' || quote_literal(o.option_value), ', ' ORDER BY o.ordinality) \
             FROM pg_options_to_table(a.attoptions) WITH ORDINALITY o) \
          FROM pg_attribute a WHERE a.attrelid = {} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
-        b.source.oid
+        oid
     );
     for row in b.session.rows(&sql).await? {
-        let (name, shadow) = (name_at(&row, 0), b.shadow().clone());
+        let name = name_at(&row, 0);
         if let Some(target) = text_at(&row, 1) {
             b.run(format!("ALTER TABLE {shadow} ALTER COLUMN {name} SET STATISTICS {target}")).await?;
         }
@@ -157,7 +158,7 @@ async fn columns(b: &mut Builder<'_>) -> Result<()> {
 }
 
 /// Indexes, and the constraints that they hold, under their own names.
-async fn indexes(b: &mut Builder<'_>) -> Result<()> {
+pub async fn indexes(b: &mut Builder<'_>, oid: u32, shadow: &Table) -> Result<()> {
     let sql = format!(
         "SELECT c.relname, i.indisvalid, pg_get_indexdef(i.indexrelid), \
            'CREATE ' || CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END || 'INDEX ' || quote_ident(c.relname) || ' ON ' \
@@ -172,11 +173,11 @@ async fn indexes(b: &mut Builder<'_>) -> Result<()> {
          JOIN pg_namespace n ON n.oid = t.relnamespace LEFT JOIN pg_tablespace ts ON ts.oid = c.reltablespace \
          LEFT JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u', 'x') \
          WHERE i.indrelid = {} ORDER BY i.indexrelid",
-        b.source.oid
+        oid
     );
     for row in b.session.rows(&sql).await? {
         let is = |at: usize| row.get(at) == Some("t");
-        let (name, shadow) = (name_at(&row, 0), b.shadow().clone());
+        let name = name_at(&row, 0);
         if !is(1) {
             b.warnings.push(format!(
                 "The index {name} is invalid (a CREATE INDEX CONCURRENTLY that failed?); the new table won't have it."
@@ -228,9 +229,8 @@ pub fn deferrable(deferrable: bool, deferred: bool) -> &'static str {
     }
 }
 
-/// Of the table, its indexes and constraints; LIKE brings those of columns.
-async fn comments(b: &mut Builder<'_>) -> Result<()> {
-    let (shadow, oid) = (b.shadow().clone(), b.source.oid);
+/// Of the relation, its indexes and constraints; LIKE brings those of columns.
+pub async fn comments(b: &mut Builder<'_>, oid: u32, shadow: &Table, kind: &str) -> Result<()> {
     let sql = format!(
         "SELECT 'TABLE', NULL, obj_description({oid}, 'pg_class') \
          UNION ALL SELECT 'INDEX', c.relname, obj_description(c.oid, 'pg_class') \
@@ -242,7 +242,7 @@ async fn comments(b: &mut Builder<'_>) -> Result<()> {
         let Some(comment) = text_at(&row, 2) else { continue };
         let name = name_at(&row, 1);
         let on = match row.get(0) {
-            Some("TABLE") => format!("TABLE {shadow}"),
+            Some("TABLE") => format!("{kind} {shadow}"),
             Some("INDEX") => format!("INDEX {}.{name}", shadow.schema),
             _ => format!("CONSTRAINT {name} ON {shadow}"),
         };

@@ -5,7 +5,7 @@
 //! the text. The whole of this is stored in the run's record; a later life reads it from there.
 
 pub mod builder;
-mod clone;
+pub mod clone;
 pub mod columns;
 mod constraints;
 pub mod keys;
