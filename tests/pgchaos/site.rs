@@ -34,6 +34,12 @@ impl Site {
         db.as_app(&["CREATE SCHEMA twin"]).await;
         let twin = FillOptions { table: "twin.orders".into(), ..FillOptions::new(0) };
         fill(&db.app_url(), &twin).await.expect("its twin is made");
+        db.as_app(&[
+            "CREATE MATERIALIZED VIEW by_status AS SELECT status, count(*) AS rows FROM orders GROUP BY status",
+            "CREATE UNIQUE INDEX ON by_status (status)",
+            "CREATE VIEW over_it AS SELECT sum(rows) AS rows FROM by_status",
+        ])
+        .await;
         Site { db }
     }
 
@@ -97,6 +103,15 @@ impl Site {
         let left = self.db.leftovers().await;
         assert!(left.len() == usize::from(old) && left.iter().all(|l| l.ends_with("_old")), "left behind: {left:?}");
         assert_eq!(self.db.tables().await.len(), if old { 3 } else { 2 }, "left behind");
+        self.assert_followed().await;
+    }
+
+    /// The materialized view is over the table that has the name now, and what is over it is over this one.
+    async fn assert_followed(&mut self) {
+        let leans = "SELECT count(*) FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid \
+            WHERE d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0 \
+            AND (r.ev_class, d.refobjid) IN (('by_status'::regclass, 'public.orders'::regclass), ('over_it'::regclass, 'by_status'::regclass))";
+        assert_eq!(self.db.one::<u64>(leans).await, 2, "what is over the table did not follow it");
     }
 
     /// Advisory locks end with their sessions.
@@ -134,6 +149,8 @@ impl Site {
         let (ours, native) =
             (records(&self.db, "public.orders", "true").await, records(&self.db, "twin.orders", "true").await);
         assert!(!ours.is_empty(), "no rows to compare");
+        self.db.run(&["REFRESH MATERIALIZED VIEW CONCURRENTLY by_status"]).await;
+        assert_eq!(self.db.one::<u64>("SELECT rows::bigint FROM over_it").await, ours.len() as u64);
         assert_eq!(ours, native, "the rows differ (ours, native)");
     }
 }

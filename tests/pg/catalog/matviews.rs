@@ -96,7 +96,11 @@ async fn what_can_not_follow_is_refused(kind: Kind) {
             "materialized view public.ups",
         ),
         (&["CREATE MATERIALIZED VIEW second AS SELECT * FROM daily"], "ADD x int", "materialized view public.second"),
-        (&["CREATE FUNCTION f(daily) RETURNS int LANGUAGE sql AS 'SELECT 1'"], "ADD x int", "function public.f(public.daily)"),
+        (
+            &["CREATE FUNCTION f(daily) RETURNS int LANGUAGE sql AS 'SELECT 1'"],
+            "ADD x int",
+            "function public.f(public.daily)",
+        ),
         (&["CREATE STATISTICS st ON day, cents FROM daily"], "ADD x int", "statistics object public.st"),
         (
             &["CREATE SCHEMA s", "CREATE MATERIALIZED VIEW s.t AS SELECT id FROM public.t"],
