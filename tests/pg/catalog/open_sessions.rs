@@ -32,6 +32,9 @@ const SETUP: &[&str] = &[
     "CREATE PROCEDURE p_touch() LANGUAGE plpgsql AS $$ DECLARE r t; BEGIN SELECT * INTO r FROM t WHERE id = 1; UPDATE t SET a = r.a WHERE id = r.id; END $$",
     "CREATE FUNCTION fired() RETURNS trigger LANGUAGE plpgsql AS $$ DECLARE r t; BEGIN SELECT * INTO r FROM t WHERE id = 1; INSERT INTO log VALUES (r.b || NEW.b); RETURN NEW; END $$",
     "CREATE TRIGGER fires BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION fired()",
+    "CREATE MATERIALIZED VIEW mine AS SELECT id, b FROM t",
+    "CREATE FUNCTION f_matview() RETURNS text LANGUAGE plpgsql AS $$ DECLARE r mine%ROWTYPE; BEGIN SELECT * INTO r FROM mine WHERE id = 4; RETURN r.b; END $$",
+    "CREATE FUNCTION f_matviews() RETURNS text LANGUAGE plpgsql AS $$ DECLARE rs mine[]; BEGIN SELECT array_agg(x ORDER BY id) INTO rs FROM mine x; RETURN (rs[2]).b; END $$",
     // Is in the middle of its work while the tables are swapped.
     "CREATE PROCEDURE p_long() LANGUAGE plpgsql AS $$ DECLARE r t%ROWTYPE; BEGIN SELECT * INTO r FROM t WHERE id = 1; COMMIT; \
        PERFORM pg_advisory_lock(77); SELECT * INTO r FROM t WHERE id = 2; INSERT INTO log VALUES ('long ' || r.b); COMMIT; \
@@ -51,6 +54,8 @@ const CALLS: &[&str] = &[
     "SELECT f_column()",
     "SELECT f_view()",
     "SELECT f_cursor()",
+    "SELECT f_matview()",
+    "SELECT f_matviews()",
     "SELECT f_outer()",
     "SELECT other.f_there()",
     "SELECT s_sum()",
@@ -61,6 +66,7 @@ const CALLS: &[&str] = &[
     "EXECUTE by_id(2)",
     "EXECUTE writes(2)",
     "EXECUTE makes",
+    "EXECUTE of_matview(2)",
 ];
 
 /// What comes back, or the error's code.
@@ -84,6 +90,7 @@ async fn begin(db: &Database) -> Open {
     let used = db.app().await;
     for prepare in [
         "PREPARE by_id(int) AS SELECT b FROM t WHERE id = $1",
+        "PREPARE of_matview(int) AS SELECT b FROM mine WHERE id = $1",
         "PREPARE writes(int) AS UPDATE t SET a = a WHERE id = $1 RETURNING b",
         "PREPARE makes AS SELECT (jsonb_populate_record(NULL::t, '{\"a\": 5}')).a",
     ] {
