@@ -1,6 +1,6 @@
 //! A table under traffic, from its filling to the ledger's verdict.
 
-use osc_traffic::{Config, FillOptions, Handle, Mix, Traffic, fill};
+use osc_traffic::{Config, FillOptions, Handle, Mix, Traffic, Verdict, fill};
 use serde_json::Value;
 
 use super::database::Database;
@@ -44,6 +44,12 @@ impl Stage {
     /// The run must have swapped the tables; the traffic goes on for a while, and its ledger must be
     /// clean, on the table and on the old one. Returns the summary.
     pub async fn clean(self, report: Report) -> (Database, Value) {
+        let (db, _, summary) = self.judged(report).await;
+        (db, summary)
+    }
+
+    /// The same, with the ledger's verdict.
+    pub async fn judged(self, report: Report) -> (Database, Verdict, Value) {
         let report = report.exited(0);
         self.traffic.stamp("swapped");
         self.work(80).await;
@@ -61,7 +67,7 @@ impl Stage {
         assert!(summary["keys_synced"].as_u64() > Some(0), "no key was synced: {summary}");
         let left = db.leftovers().await;
         assert!(left.len() == 1 && left[0].ends_with("_old"), "something else is left behind: {left:?}");
-        (db, summary)
+        (db, verdict, summary)
     }
 
     /// The run must not have swapped anything: the ledger is clean on the table, which has its old

@@ -43,6 +43,7 @@ impl Display for Verdict {
         findings(f, "phantom", &self.phantom)?;
         findings(f, "changed", &self.changed)?;
         findings(f, "misread", &self.misread)?;
+        findings(f, "behind", &self.behind)?;
         findings(f, "surprised", &self.surprised)?;
         findings(f, "reused keys", &self.reused)?;
         writeln!(f, "unknown        {} unanswered, {} of them applied", self.unknown, self.unknown_applied)?;

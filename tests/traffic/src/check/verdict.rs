@@ -58,6 +58,9 @@ pub struct Verdict {
     pub changed: Findings,
     /// Reads that contradicted the ledger while the traffic ran.
     pub misread: Findings,
+    /// Reads of a transaction whose snapshot was from before a swap, and that missed what was changed in the second before
+    /// that. No damage: after a native ALTER such a transaction finds no row at all.
+    pub behind: Findings,
     /// Statements that changed more or fewer rows than there were.
     pub surprised: Findings,
     /// Generated keys that were given twice.
@@ -102,6 +105,7 @@ impl Verdict {
             phantom: damage.phantom,
             changed: damage.changed,
             misread: tally.misread.clone(),
+            behind: tally.behind.clone(),
             surprised: tally.surprised.clone(),
             reused: ledger.reused.clone(),
             unknown: ledger.doubts.len() as u64,

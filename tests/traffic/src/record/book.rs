@@ -7,6 +7,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::census::Census;
 use super::draft::{Draft, Entry};
@@ -52,6 +53,8 @@ pub(crate) struct Book {
     pub created: Vec<i64>,
     pub freed: Vec<i64>,
     pub recent: VecDeque<i64>,
+    /// When the last change of a key was acknowledged.
+    changed_at: HashMap<i64, Instant>,
 }
 
 impl Book {
@@ -67,6 +70,7 @@ impl Book {
             created: Vec::new(),
             freed: Vec::new(),
             recent: VecDeque::new(),
+            changed_at: HashMap::new(),
         }
     }
 
@@ -114,7 +118,13 @@ impl Book {
                 Entry::Deleted(_) => self.freed.push(key),
             }
             self.entries.insert(key, entry);
+            self.changed_at.insert(key, Instant::now());
         }
+    }
+
+    /// Whether its last change was acknowledged less than this time before that moment.
+    pub fn changed_shortly_before(&self, key: i64, moment: Instant, time: Duration) -> bool {
+        self.changed_at.get(&key).is_some_and(|at| moment.saturating_duration_since(*at) < time)
     }
 
     /// A generated key must be above all that were there and never used before. (Keys that another

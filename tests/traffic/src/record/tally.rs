@@ -76,6 +76,8 @@ pub(crate) struct Tally {
     pub breaks: Vec<Failure>,
     /// Reads that contradict the ledger.
     pub misread: Findings,
+    /// Reads with a snapshot from before a swap that missed what was changed shortly before that.
+    pub behind: Findings,
     /// Statements that changed more or fewer rows than there must have been.
     pub surprised: Findings,
     /// Operations that were due and not begun when the traffic was stopped.
@@ -136,6 +138,7 @@ impl Tally {
         self.connections_lost += other.connections_lost;
         keep_first(&mut self.breaks, other.breaks);
         self.misread.absorb(other.misread);
+        self.behind.absorb(other.behind);
         self.surprised.absorb(other.surprised);
         self.unserved += other.unserved;
         for Reverse((took, sent, kind, writer)) in other.slowest {
