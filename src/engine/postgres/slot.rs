@@ -45,7 +45,7 @@ pub async fn create(address: &Address, names: &Names, patience: Duration) -> Res
         let mut making = std::pin::pin!(maker.rows_long(&sql));
         loop {
             tokio::select! {
-                made = &mut making => break made.map_err(explain)?.into_iter().next(),
+                made = &mut making => break Some(made.map_err(explain)?.into_iter().next()),
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
             let who = blockers(&mut looker, pid).await?;
@@ -56,9 +56,14 @@ pub async fn create(address: &Address, names: &Names, patience: Duration) -> Res
                 if making.await.is_ok() {
                     drop(&mut looker, &names.slot).await?;
                 }
-                return Err(waiting.gave_up(patience));
+                break None;
             }
         }
+    };
+    let Some(row) = row else {
+        // The server says that it was cancelled before it takes the half-made slot away; what is said next is answered after.
+        maker.exec("SELECT 1").await?;
+        return Err(waiting.gave_up(patience));
     };
     let lsn = row.and_then(|row| text_at(&row, 0)).and_then(|t| Lsn::parse(&t));
     let lsn = lsn.ok_or_else(|| Error::definite("The server made a slot and did not say where it begins."))?;
