@@ -1,11 +1,16 @@
 //! The sync and the comparison: what can't be copied is named by its row; what differs is found, in every way in which a
 //! value can; statements go by the key's index however little the statistics know.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use crate::harness::{Database, Kind, Osc, Report, Server, blocking, on_both, wait_for};
 
 on_both!(
     a_true_duplicate_is_named,
     an_exclusion_is_named,
+    ranges_move_under_a_deferred_exclusion,
     a_value_that_does_not_fit_is_named,
     every_difference_is_found,
     a_key_that_can_not_be_hashed_is_compared,
@@ -53,10 +58,50 @@ async fn an_exclusion_is_named(kind: Kind) {
         "UPDATE orders SET span = int4range(1235, 1237) WHERE id = 900",
     ])
     .await;
-    let alter = "ADD CONSTRAINT apart EXCLUDE USING gist (span WITH &&)";
-    let report = run(Osc::alter(&db, "orders", alter).args(["--chunk-size", "100"])).await.exited(1);
-    assert!(report.says("apart") && report.says("(123)") && report.says("(900)"), "{}", report.stderr);
-    untouched(&db, 1000).await;
+    for when in ["", " DEFERRABLE", " DEFERRABLE INITIALLY DEFERRED"] {
+        let alter = format!("ADD CONSTRAINT apart EXCLUDE USING gist (span WITH &&){when}");
+        let report = run(Osc::alter(&db, "orders", &alter).args(["--chunk-size", "100"])).await.exited(1);
+        assert!(report.says("apart") && report.says("(123)") && report.says("(900)"), "{}", report.stderr);
+        untouched(&db, 1000).await;
+        run(Osc::new(&db, "cleanup").args(["--yes"])).await.exited(0);
+    }
+}
+
+/// Ranges that move on by one row, all of them, all the time, under a constraint that lets them do so until the commit.
+async fn ranges_move_under_a_deferred_exclusion(kind: Kind) {
+    let db = Database::create(&Server::shared(kind), "sync_deferred").await;
+    db.as_app(&[
+        "CREATE TABLE orders (id int PRIMARY KEY, span int4range NOT NULL, \
+           CONSTRAINT apart EXCLUDE USING gist (span WITH &&) DEFERRABLE INITIALLY DEFERRED)",
+        "INSERT INTO orders SELECT g, int4range(10 * g, 10 * g + 10) FROM generate_series(1, 400) g",
+    ])
+    .await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let (app, stopped) = (db.app().await, stop.clone());
+    let writer = tokio::spawn(async move {
+        let mut moves = 0_i64;
+        while !stopped.load(Ordering::SeqCst) {
+            let from = moves % 390 + 1;
+            let sql = format!(
+                "UPDATE orders SET span = int4range(10 * ((lower(span) / 10 - {from} + 1) % 10 + {from}), 10 * ((lower(span) / 10 - {from} + 1) % 10 + {from}) + 10) \
+                 WHERE lower(span) / 10 BETWEEN {from} AND {from} + 9"
+            );
+            app.batch_execute(&sql).await.expect("ten ranges change places");
+            moves += 1;
+            tokio::time::sleep(Duration::from_millis(3)).await;
+        }
+        moves
+    });
+    let osc = Osc::alter(&db, "orders", "ADD COLUMN extra int DEFAULT 7").args(["--chunk-size", "50"]);
+    let report = run(osc).await.exited(0);
+    stop.store(true, Ordering::SeqCst);
+    let moves = writer.await.expect("no write failed");
+    assert!(moves > 20 && report.event("summary")["keys_synced"].as_u64() > Some(20), "{moves}");
+    assert_eq!(db.one::<u64>("SELECT count(*) FROM orders WHERE extra = 7").await, 400);
+    assert_eq!(db.one::<u64>("SELECT count(DISTINCT lower(span)) FROM orders").await, 400);
+    let deferred =
+        "SELECT count(*) FROM pg_constraint WHERE conrelid = 'orders'::regclass AND conname = 'apart' AND condeferred";
+    assert_eq!(db.one::<u64>(deferred).await, 1);
 }
 
 async fn a_value_that_does_not_fit_is_named(kind: Kind) {

@@ -26,7 +26,9 @@ impl lanes::Desk for Desk {
     }
 
     async fn begin(&self, session: &mut Session, epoch: u64) -> Result<bool> {
-        session.exec("BEGIN").await?;
+        session
+            .exec(if self.rewrite.shadow.deferred { "BEGIN; SET CONSTRAINTS ALL IMMEDIATE" } else { "BEGIN" })
+            .await?;
         state::is_current(session, &self.rewrite.names.state, epoch).await
     }
 

@@ -92,6 +92,7 @@ impl PostgresPair {
             columns: written,
             overriding: false,
             later: Vec::new(),
+            deferred: false,
             unique: Vec::new(),
             key,
             shadow_key,

@@ -11,7 +11,8 @@ const RICH: &[&str] = &[
        n serial, m int DEFAULT nextval('\"own seq\"'), twice int GENERATED ALWAYS AS (m * 2) STORED, \
        span int4range, code varchar(10), at timestamptz DEFAULT now(), big text, late int, \
        CONSTRAINT unique_code UNIQUE (code) INCLUDE (amount) WITH (fillfactor = 60), CONSTRAINT late_key UNIQUE (late) DEFERRABLE INITIALLY DEFERRED, \
-       CONSTRAINT no_overlap EXCLUDE USING gist (span WITH &&) WHERE (amount > 5), CONSTRAINT local CHECK (customer > 0) NO INHERIT) \
+       CONSTRAINT no_overlap EXCLUDE USING gist (span WITH &&) WHERE (amount > 5), \
+       CONSTRAINT later_overlap EXCLUDE USING gist (span WITH &&) DEFERRABLE INITIALLY DEFERRED, CONSTRAINT local CHECK (customer > 0) NO INHERIT) \
        WITH (fillfactor = 70, autovacuum_enabled = false, toast.autovacuum_vacuum_threshold = 77)",
     "ALTER TABLE \"Órders %\" DROP COLUMN dead",
     "ALTER SEQUENCE \"Órders %_id_seq\" RENAME TO renamed_seq",

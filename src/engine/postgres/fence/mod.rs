@@ -141,6 +141,9 @@ impl Fence for PostgresFence {
     async fn sync(&mut self, keys: &[Key]) -> Result<()> {
         failpoint::hit("drained", &self.ids).await;
         self.undisturbed().await?;
+        if self.rewrite.shadow.deferred {
+            self.session.exec("SET CONSTRAINTS ALL IMMEDIATE").await?;
+        }
         for keys in keys.chunks(BATCH) {
             self.session.exec_long(&self.rewrite.delete(Rows::Keys(keys))?).await?;
         }

@@ -1,7 +1,8 @@
 //! Constraints that would be in the way while the shadow is filled, and are attached by the swap.
 //!
 //! A CHECK that is NOT VALID is not met by all old rows. A deferrable constraint is not checked when a row is
-//! written, so a conflict would come at the commit, without a place: a plain unique index stands for it.
+//! written, so a conflict would come at the commit, without a place: a plain unique index stands for it. An EXCLUDE can't be
+//! made of an index; it stays, and who writes to the shadow has it checked at each statement (`SET CONSTRAINTS`).
 
 use super::super::catalog::name_at;
 use super::super::dependents::Parts;
@@ -23,7 +24,7 @@ pub async fn set_aside(b: &mut Builder<'_>, parts: &mut Parts) -> Result<()> {
          LEFT JOIN pg_tablespace ts ON ts.oid = c.reltablespace \
          WHERE k.conrelid = {} AND ((k.contype IN ('c', 'n') AND NOT k.convalidated \
              AND coalesce(to_jsonb(k)->>'conenforced', 'true') = 'true') \
-           OR (k.contype IN ('p', 'u', 'x') AND k.condeferrable)) ORDER BY k.conname",
+           OR (k.contype IN ('p', 'u') AND k.condeferrable)) ORDER BY k.conname",
         b.shadow().regclass()
     );
     for row in b.session.rows(&sql).await? {
@@ -34,12 +35,6 @@ pub async fn set_aside(b: &mut Builder<'_>, parts: &mut Parts) -> Result<()> {
             Some("n") => {
                 return Err(b.refused(&format!(
                     "a NOT NULL constraint that is NOT VALID ({}) is not supported yet",
-                    name.bare()
-                )));
-            }
-            Some("x") => {
-                return Err(b.refused(&format!(
-                    "an EXCLUDE constraint that is deferrable ({}) is not supported yet",
                     name.bare()
                 )));
             }
@@ -73,4 +68,13 @@ pub async fn set_aside(b: &mut Builder<'_>, parts: &mut Parts) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether a constraint of the shadow would be checked no sooner than at the commit.
+pub async fn deferred(b: &mut Builder<'_>) -> Result<bool> {
+    let sql = format!(
+        "SELECT 1 FROM pg_constraint WHERE conrelid = {} AND contype = 'x' AND condeferred",
+        b.shadow().regclass()
+    );
+    Ok(b.session.first(&sql).await?.is_some())
 }

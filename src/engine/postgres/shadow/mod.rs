@@ -68,6 +68,9 @@ pub struct Shadow {
     /// An identity column GENERATED ALWAYS is written: INSERT has to say OVERRIDING SYSTEM VALUE.
     pub overriding: bool,
     pub unique: Vec<Unique>,
+    /// Of these one that is checked at the commit, unless it is told otherwise.
+    #[serde(default)]
+    pub deferred: bool,
     /// Indexes that are built when the rows are there.
     pub later: Vec<Later>,
     /// The source's key, by which rows travel.
@@ -122,12 +125,14 @@ impl Shadow {
         let written = columns::written(&mut b, &columns, alter, &printed).await?;
         let checks = proofs::checks(&mut b, &parts.unproved, &columns, &written, alter, &shadow_key).await?;
         let unique = unique::read(&mut b, &shadow_key).await?;
+        let deferred = constraints::deferred(&mut b).await?;
         let later = later::take_off(&mut b).await?;
         let always = |w: &Written| columns.iter().any(|c| c.name == w.column && c.identity == "a");
         Ok(Shadow {
             overriding: written.iter().any(always),
             columns: written,
             unique,
+            deferred,
             later,
             key,
             shadow_key,
