@@ -37,6 +37,8 @@ const CHANGES: &[(&str, &str)] = &[
     ("ALTER POLICY everybody ON t USING (false)", "policies"),
     ("CREATE POLICY w ON t USING (true)", "policies"),
     ("ALTER POLICY w ON t TO pg_monitor", "policies"),
+    ("CREATE POLICY there ON child USING (id IN (SELECT id FROM t))", "policies elsewhere"),
+    ("ALTER POLICY there ON child USING (id IN (SELECT up FROM t))", "policies elsewhere"),
     ("ALTER TABLE t ENABLE RULE silent", "views and rules"),
     ("DROP RULE \"no zero\" ON t", "views and rules"),
     ("CREATE OR REPLACE VIEW plain AS SELECT id, amount AS cents, 'public.t' AS s, owner FROM t", "views and rules"),

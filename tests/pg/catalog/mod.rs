@@ -1,6 +1,7 @@
 //! After the swap the catalog is that of a native ALTER: two databases, the same table, `pg_dump` of both.
 
 mod clauses;
+mod elsewhere;
 mod fingerprint;
 mod hanging;
 mod long_names;

@@ -27,10 +27,6 @@ async fn what_depends_on_it_and_can_not_follow_is_named(kind: Kind) {
         ("column x of table other", "CREATE TABLE other (x TABLE[])"),
         ("column t1 of view v", "CREATE VIEW v AS SELECT TABLE FROM TABLE"),
         (
-            "policy p on table other",
-            "CREATE TABLE other (x int); CREATE POLICY p ON other USING (x IN (SELECT a FROM TABLE))",
-        ),
-        (
             "rule r on table other",
             "CREATE TABLE other (x int); CREATE RULE r AS ON INSERT TO other DO ALSO DELETE FROM TABLE",
         ),

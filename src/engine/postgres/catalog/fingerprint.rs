@@ -77,6 +77,11 @@ const PARTS: &[(&str, &str)] = &[
          WHERE uses.classid = 'pg_rewrite'::regclass",
     ),
     (
+        "policies elsewhere",
+        "SELECT ROW(p.polrelid, p.polname, p.polcmd, pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)) \
+         FROM uses JOIN pg_policy p ON p.oid = uses.objid, me WHERE uses.classid = 'pg_policy'::regclass AND p.polrelid <> me.oid",
+    ),
+    (
         "extended statistics",
         "SELECT ROW(pg_get_statisticsobjdef(s.oid), s.stxowner, s.stxstattarget) \
          FROM me JOIN pg_statistic_ext s ON s.stxrelid = me.oid",

@@ -6,6 +6,7 @@
 //! is being filled it would act or cost; the swap puts it back, under the name that it had. Whatever hangs on
 //! the table and is none of these is refused by name (`others`).
 
+mod elsewhere;
 mod foreign;
 mod functions;
 pub mod matviews;
@@ -100,6 +101,7 @@ pub struct StandIns {
     pub clauses: String,
     views: Vec<views::View>,
     matviews: Vec<matviews::StandIn>,
+    policies: Vec<elsewhere::Policy>,
     publications: Vec<publications::Publication>,
     statistics: Vec<(super::sql::Table, Ident)>,
 }
@@ -114,10 +116,11 @@ impl StandIns {
         foreign.keys.extend(new);
         triggers::before(b).await?;
         policies::before(b).await?;
+        let elsewhere = elsewhere::before(b).await?;
         let publications = publications::before(b).await?;
         let views = views::before(b).await?;
         let matviews = matviews::before(b).await?;
-        Ok(StandIns { sequences, foreign, clauses, views, matviews, publications, statistics })
+        Ok(StandIns { sequences, foreign, clauses, views, matviews, policies: elsewhere, publications, statistics })
     }
 
     /// A message of the server about them, with the names that the user knows.
@@ -139,6 +142,7 @@ impl StandIns {
         statistics::after(b, &self.statistics, &mut parts).await?;
         matviews::after(b, self.matviews, &mut parts).await?;
         views::after(b, self.views, &mut parts).await?;
+        elsewhere::after(b, self.policies, &mut parts).await?;
         publications::after(b, self.publications, &mut parts).await?;
         policies::after(b, &mut parts).await?;
         triggers::after(b, &mut parts).await?;

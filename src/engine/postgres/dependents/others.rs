@@ -12,13 +12,20 @@ const MOST: usize = 20;
 
 pub async fn refuse(b: &mut Builder<'_>) -> Result<()> {
     let (oid, types) = (b.source.oid, b.source.type_list());
-    let found = hanging(b, oid, &types, "'v', 'm'").await?;
+    let found = hanging(
+        b,
+        oid,
+        &types,
+        "'v', 'm'",
+        "d.classid = 'pg_policy'::regclass AND d.refclassid = 'pg_class'::regclass",
+    )
+    .await?;
     refused(b, found, "these depend on it and can't follow to the new table")
 }
 
 /// The same for a materialized view over the table: what only views can do is hang on it.
 pub async fn refuse_over(b: &mut Builder<'_>, view: &Table, oid: u32, types: &str) -> Result<()> {
-    let mut found = hanging(b, oid, types, "'v'").await?;
+    let mut found = hanging(b, oid, types, "'v'", "false").await?;
     let statistics = format!(
         "SELECT pg_describe_object('pg_statistic_ext'::regclass, oid, 0) FROM pg_statistic_ext WHERE stxrelid = {oid}"
     );
@@ -26,8 +33,8 @@ pub async fn refuse_over(b: &mut Builder<'_>, view: &Table, oid: u32, types: &st
     refused(b, found, &format!("these depend on the materialized view {} and can't follow to a new one", view.bare()))
 }
 
-/// What is no view of these kinds and hangs on the relation of this number.
-async fn hanging(b: &mut Builder<'_>, oid: u32, types: &str, kinds: &str) -> Result<Vec<String>> {
+/// What is no view of these kinds, none of these policies, and hangs on the relation of this number.
+async fn hanging(b: &mut Builder<'_>, oid: u32, types: &str, kinds: &str, policies: &str) -> Result<Vec<String>> {
     // What hangs on the table, on its row type, and on the sequences of its identity columns (which are made anew); but
     // for what is a part of the table and what is taken along.
     let sql = format!(
@@ -48,7 +55,7 @@ async fn hanging(b: &mut Builder<'_>, oid: u32, types: &str, kinds: &str) -> Res
                 AND (x.conrelid = {oid} OR x.contype = 'f'))) \
            AND NOT (d.classid = 'pg_trigger'::regclass AND EXISTS (SELECT FROM pg_trigger x WHERE x.oid = d.objid \
                 AND (x.tgrelid = {oid} OR x.tgisinternal))) \
-           AND NOT (d.classid = 'pg_policy'::regclass AND EXISTS (SELECT FROM pg_policy x WHERE x.oid = d.objid AND x.polrelid = {oid})) \
+           AND NOT ({policies}) \
            AND NOT (d.classid = 'pg_rewrite'::regclass AND EXISTS (SELECT FROM pg_rewrite x JOIN pg_class v ON v.oid = x.ev_class \
                 WHERE x.oid = d.objid AND (v.oid = {oid} OR (v.relkind IN ({kinds}) AND x.rulename = '_RETURN')))) \
            AND NOT (d.classid = 'pg_statistic_ext'::regclass AND EXISTS (SELECT FROM pg_statistic_ext x WHERE x.oid = d.objid AND x.stxrelid = {oid})) \
