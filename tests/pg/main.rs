@@ -32,3 +32,5 @@ mod long_large;
 mod long_matrix;
 #[path = "pgbench.rs"]
 mod long_pgbench;
+#[path = "vacuum.rs"]
+mod long_vacuum;

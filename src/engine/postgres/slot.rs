@@ -245,10 +245,20 @@ pub(super) async fn blockers(session: &mut Session, pid: i32) -> Result<Vec<Stri
     describe(session, &pids).await
 }
 
-/// A row `a` of pg_stat_activity in words.
+/// A row `a` of pg_stat_activity in words. What an autovacuum says of itself ends with why it does not give way, and two long
+/// names may stand before that.
 pub(super) const SESSION: &str = "concat('session ', a.pid, ' of ', coalesce(a.usename, '?'), ', ', \
     coalesce(a.state, '?'), ', for ', coalesce(extract(epoch FROM clock_timestamp() - a.xact_start)::int, 0), ' s: ', \
-    left(regexp_replace(coalesce(a.query, ''), '\\s+', ' ', 'g'), 80))";
+    left(regexp_replace(coalesce(a.query, ''), '\\s+', ' ', 'g'), \
+      CASE WHEN a.backend_type = 'autovacuum worker' THEN 200 ELSE 80 END))";
+
+/// What is to be said beside those who hold a lock, if one of them is a vacuum that is not to be had out of the way.
+pub(super) fn wraparound(who: &[String]) -> &'static str {
+    match who.iter().any(|one| one.contains("autovacuum: ") && one.contains("(to prevent wraparound)")) {
+        true => " A vacuum that prevents wraparound does not give way: it has to be waited for.",
+        false => "",
+    }
+}
 
 /// A row `p` of pg_prepared_xacts in words.
 pub(super) const PREPARED: &str = "concat('prepared transaction ''', p.gid, ''' of ', p.owner, ', for ', \
