@@ -32,5 +32,7 @@ mod long_large;
 mod long_matrix;
 #[path = "pgbench.rs"]
 mod long_pgbench;
+#[path = "standby.rs"]
+mod long_standby;
 #[path = "vacuum.rs"]
 mod long_vacuum;
