@@ -8,7 +8,9 @@
 //!   `--critical-load-interval-millis`, always on);
 //! - the throttle flag file, a gauge at or above its `--max-load` limit, or a replica's lag above the
 //!   limit hold it;
-//! - so does the engine itself, where going on would end the run;
+//! - the engine itself holds what writes much, the copy and the indexes, where going on would end the run. The keys that
+//!   changed are synced all the same, whatever the load and the lag are: as long as they wait, the place in the server's
+//!   log stands, and what the engine warns of comes true;
 //! - what should be watched but has not been seen for [`STALE`] holds it: a server that is too busy
 //!   to answer is exactly the one to spare. So does what was not seen at all yet, which is called something
 //!   else: every run begins with that, and it is nobody's trouble.
@@ -54,6 +56,8 @@ pub enum Verdict {
     /// What holds, a colon, and the details: `load: Threads_running is 31, the limit 25`. What stands
     /// before the colon is one of a few, so holds can be counted by it ([`super::stats`]).
     Hold(String),
+    /// The same, but the keys that changed are synced.
+    HoldCopy(String),
     /// Why the run is given up, in one sentence.
     Abort(String),
 }
@@ -97,7 +101,7 @@ pub fn judge(settings: &Settings, seen: &Seen<'_>) -> Verdict {
         return Verdict::Hold(format!("throttle flag file: {file} exists"));
     }
     if let Some(why) = seen.hold {
-        return Verdict::Hold(why.to_owned());
+        return Verdict::HoldCopy(why.to_owned());
     }
     for limit in settings.max_load.iter().chain(&settings.critical_load) {
         let Some(_) = load.and_then(|load| gauge(&limit.name, load)) else {
@@ -229,7 +233,7 @@ mod tests {
     fn kind(verdict: Verdict) -> String {
         match verdict {
             Verdict::Go => "go".into(),
-            Verdict::Hold(reason) => reason.split(':').next().unwrap().into(),
+            Verdict::Hold(reason) | Verdict::HoldCopy(reason) => reason.split(':').next().unwrap().into(),
             Verdict::Abort(_) => "abort".into(),
         }
     }
@@ -303,12 +307,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_engine_itself_holds_until_it_says_otherwise() {
-        let mut throttle = Throttle::new(Settings::default());
-        throttle.observe(Pressure { hold: Some("replication slot: nearly lost".into()), ..Pressure::default() });
+    async fn the_engine_itself_holds_the_copy_until_it_says_otherwise() {
+        let mut throttle =
+            Throttle::new(Settings { max_load: limits(&[("Threads_running", 25)]), ..Settings::default() });
+        throttle.observe(Pressure { hold: Some("replication slot: nearly lost".into()), ..running(30.0) });
         tokio::time::advance(STALE * 2).await;
-        assert_eq!(throttle.verdict(), Verdict::Hold("replication slot: nearly lost".into()));
-        throttle.observe(Pressure::default());
+        assert_eq!(throttle.verdict(), Verdict::HoldCopy("replication slot: nearly lost".into()));
+        throttle.observe(running(3.0));
         assert_eq!(throttle.verdict(), Verdict::Go);
     }
 

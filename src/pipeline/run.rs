@@ -130,7 +130,7 @@ pub(super) struct Run<'a, S: Source, M: Mirror> {
     /// is copied has met its first mark in an earlier life.
     gate: bool,
     pub(super) held: Option<String>,
-    /// What holds the copy and the comparison alone.
+    /// What holds the copy alone, and of the comparison or the indexes what it says so of: keys that changed are synced.
     pub(super) paced: Option<String>,
     before: Checkpoint,
     changes: u64,
@@ -329,18 +329,25 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
             self.begin_mark(token);
         }
         self.begin_pressure(now);
-        self.held = match self.throttle.verdict() {
-            Verdict::Go => None,
-            Verdict::Hold(reason) => Some(reason),
-            Verdict::Abort(reason) if self.cutover.swapping() => Some(reason),
+        let copy_held;
+        (self.held, copy_held) = match self.throttle.verdict() {
+            Verdict::Go => (None, None),
+            Verdict::Hold(reason) => (Some(reason), None),
+            Verdict::HoldCopy(reason) => (None, Some(reason)),
+            Verdict::Abort(reason) if self.cutover.swapping() => (Some(reason), None),
             Verdict::Abort(reason) => return Err(Error::aborted(reason)),
         };
         if self.control.stop_requested() && !self.cutover.swapping() {
             self.wind_down();
             return Ok(());
         }
-        self.paced =
-            self.pace.holds(self.marks.waiting(now), now).filter(|_| matches!(self.phase, Phase::Copy | Phase::Verify));
+        let paced = self.pace.holds(self.marks.waiting(now), now);
+        self.paced = match self.phase {
+            Phase::Copy => copy_held.or(paced),
+            Phase::Index => copy_held,
+            Phase::Verify => paced,
+            _ => None,
+        };
         if self.held.is_none() && !self.building && !self.cutover.quiet() {
             self.begin_batches();
             self.begin_ranges();
@@ -360,6 +367,7 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
         if self.phase == Phase::Index
             && !self.building
             && self.held.is_none()
+            && self.paced.is_none()
             && self.pending.len() <= self.settings.ready_keys
         {
             self.begin_build();

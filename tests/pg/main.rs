@@ -14,6 +14,7 @@ mod harness;
 mod network;
 mod preflight;
 mod resume;
+mod slot;
 mod smoke;
 mod sync;
 mod traffic;
@@ -21,6 +22,8 @@ mod traffic;
 // The long tier: `scripts/test --full`.
 #[path = "bytes.rs"]
 mod long_bytes;
+#[path = "frozen.rs"]
+mod long_frozen;
 #[path = "held.rs"]
 mod long_held;
 #[path = "large.rs"]
@@ -29,3 +32,7 @@ mod long_large;
 mod long_matrix;
 #[path = "pgbench.rs"]
 mod long_pgbench;
+#[path = "standby.rs"]
+mod long_standby;
+#[path = "vacuum.rs"]
+mod long_vacuum;

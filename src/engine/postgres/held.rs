@@ -6,15 +6,29 @@
 use super::connect::Address;
 use super::names::Names;
 use super::session::{Session, code, text_at};
-use super::slot::{PREPARED, SESSION};
-use crate::error::{Error, Result};
+use super::slot::{PREPARED, SESSION, wraparound};
+use super::sql::Table;
+use crate::error::{Error, Kind, Result};
 
 /// Puts a sentence in the place of the server's, where the error is a lock that was waited for in vain.
 pub async fn explain(address: &Address, names: &Names, error: Error) -> Error {
     if code(&error).is_none_or(|code| code.code() != "55P03") {
         return error;
     }
-    let who = holders(address, names).await.unwrap_or_else(|trouble| {
+    explain_of(address, &names.original, error).await
+}
+
+/// Puts who holds the shadow into an error of the way to the swap, which is tried again.
+pub async fn explain_shadow(address: &Address, names: &Names, error: Error) -> Error {
+    match code(&error).is_some_and(|code| code.code() == "55P03") {
+        true => explain_of(address, &names.shadow, error).await.with_kind(Kind::Transient),
+        false => error,
+    }
+}
+
+/// The same for a table of the run's, and an error that is known to be of that kind.
+async fn explain_of(address: &Address, table: &Table, error: Error) -> Error {
+    let who = holders(address, table).await.unwrap_or_else(|trouble| {
         tracing::debug!(error = %trouble, "looking for who holds the lock");
         Vec::new()
     });
@@ -22,7 +36,8 @@ pub async fn explain(address: &Address, names: &Names, error: Error) -> Error {
         // Gone by now, or a lock of the run's own: the kind stays, so the same command is worth another try.
         return error.context("A lock was not granted in time");
     }
-    Error::refused(format!("{} can't be worked on: a lock that osc needs is held by {}.", names.original.bare(), who.join("; ")))
+    let (table, hint) = (table.bare(), wraparound(&who));
+    Error::refused(format!("{table} can't be worked on: a lock that osc needs is held by {}.{hint}", who.join("; ")))
         .table("The table is unchanged.")
         .todo(
             "End it (COMMIT, ROLLBACK; COMMIT PREPARED or ROLLBACK PREPARED with its name), or wait until it has ended, and \
@@ -32,7 +47,7 @@ pub async fn explain(address: &Address, names: &Names, error: Error) -> Error {
 }
 
 /// Those with a lock on the table that a reader waits for, or the making of a publication.
-async fn holders(address: &Address, names: &Names) -> Result<Vec<String>> {
+async fn holders(address: &Address, table: &Table) -> Result<Vec<String>> {
     let mut session = Session::open(address).await?;
     // No session has the locks of a prepared transaction. Its number is told by the lock that it has on itself, listed
     // under the same virtual number as the others: that of the session that prepared it (seen on 15.18 and 18.6).
@@ -45,7 +60,7 @@ async fn holders(address: &Address, names: &Names) -> Result<Vec<String>> {
          WHERE l.locktype = 'relation' AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
            AND l.relation = {} AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid() AND l.mode IN \
            ('ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')",
-        names.original.regclass()
+        table.regclass()
     );
     Ok(session.rows(&sql).await?.iter().filter_map(|row| text_at(row, 0)).collect())
 }

@@ -329,13 +329,12 @@ async fn slot_is_there(session: &mut Session, names: &Names) -> Result<()> {
     if state::followed(session, &names.state).await?.is_none() {
         return Ok(());
     }
-    let sql = format!("SELECT wal_status FROM pg_replication_slots WHERE slot_name = {}", text(&names.slot));
+    let (given_up, name) = (slot::GIVEN_UP, text(&names.slot));
+    let sql = format!("SELECT {given_up} FROM pg_replication_slots s WHERE slot_name = {name}");
     let why = match session.first(&sql).await?.map(|row| text_at(&row, 0)) {
-        None => "is not there any more",
-        Some(status) if status.as_deref() == Some("lost") => {
-            "was given up by the server: it held more log than max_slot_wal_keep_size allows"
-        }
-        Some(_) => return Ok(()),
+        None => "is not there any more".to_owned(),
+        Some(Some(why)) => format!("was given up by the server ({why})"),
+        Some(None) => return Ok(()),
     };
     Err(Error::refused(format!(
         "The interrupted run can't go on: its replication slot '{}' {why}, and with it the changes since the run was interrupted.",

@@ -13,6 +13,12 @@ use super::session::{Session, code};
 use super::sql::{Ident, list, text};
 use crate::error::{Error, Kind, Result};
 
+/// How long the publication's lock on the table is waited for, which keeps no statement of the application's waiting: long
+/// enough for the server to make an autovacuum give way, after `deadlock_timeout`, and a second more (with one second in
+/// all, the wait was over in that moment, and the run was refused: seen).
+const LOCK_TIMEOUT: &str = "SELECT set_config('lock_timeout', (setting::bigint + 1000)::text, true) \
+    FROM pg_settings WHERE name = 'deadlock_timeout'";
+
 /// Publishes the table; a publication of an earlier attempt is replaced.
 pub async fn create(session: &mut Session, names: &Names, found: &Found, probe: &Ident) -> Result<()> {
     let (publication, table) = (&names.publication, &names.original);
@@ -22,7 +28,7 @@ pub async fn create(session: &mut Session, names: &Names, found: &Found, probe: 
     };
     session.exec("BEGIN").await?;
     let made = async {
-        session.exec("SET LOCAL lock_timeout = '1s'").await?;
+        session.exec(LOCK_TIMEOUT).await?;
         session.exec(&format!("DROP PUBLICATION IF EXISTS {publication}")).await?;
         session
             .exec(&format!(

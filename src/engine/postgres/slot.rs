@@ -110,9 +110,13 @@ async fn wait_for_writers(session: &mut Session, table: &Table, deadline: Instan
 
 /// Where the slot stands: nothing before it can be had any more.
 pub async fn begins_at(wire: &mut Wire, slot: &str) -> Result<Lsn> {
-    let sql = format!("SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = {}", text(slot));
-    let cell = wire.query(&sql).await?.into_iter().flatten().flatten().next();
-    cell.and_then(|t| Lsn::parse(&t)).ok_or_else(|| {
+    let sql =
+        format!("SELECT confirmed_flush_lsn, {GIVEN_UP} FROM pg_replication_slots s WHERE slot_name = {}", text(slot));
+    let row = wire.query(&sql).await?.into_iter().next().unwrap_or_default();
+    if let Some(why) = row.get(1).cloned().flatten() {
+        return Err(given_up(&why));
+    }
+    row.first().cloned().flatten().and_then(|t| Lsn::parse(&t)).ok_or_else(|| {
         disturbed(format!("osc's replication slot '{slot}' is gone, and with it the changes since it was read last."))
             .todo("Remove the run with `osc cleanup` and begin anew.")
     })
@@ -143,11 +147,36 @@ fn there_already() -> Error {
         .todo("See `osc cleanup`.")
 }
 
+/// Of a row `s` of pg_replication_slots: why the server has given the slot up, in words; NULL when it has not. The
+/// column that tells the reason is there from 17 on.
+pub const GIVEN_UP: &str = "CASE WHEN s.wal_status = 'lost' THEN CASE to_jsonb(s) ->> 'invalidation_reason' \
+    WHEN 'idle_timeout' THEN 'nobody read it for as long as idle_replication_slot_timeout allows' \
+    WHEN 'wal_level_insufficient' THEN 'wal_level is not logical any more' \
+    ELSE 'it held more log than max_slot_wal_keep_size allows' END END";
+
+/// The end of a run whose slot is there and of no use any more.
+pub fn given_up(why: &str) -> Error {
+    disturbed(format!("The server has given osc's replication slot up: {why}."))
+        .todo("Remove the run with `osc cleanup`, raise that setting, and begin anew.")
+}
+
+/// The same, if it is so.
+pub async fn refuse_given_up(session: &mut Session, slot: &str) -> Result<()> {
+    let sql = format!("SELECT {GIVEN_UP} FROM pg_replication_slots s WHERE slot_name = {}", text(slot));
+    match session.value(&sql).await? {
+        Some(why) => Err(given_up(&why)),
+        None => Ok(()),
+    }
+}
+
 /// An expression that says, in words, when the server is about to give the slot up: the copy holds then, which writes
-/// most of the log, while the stream goes on and frees it. NULL when all is well.
+/// most of the log, while the keys that changed are synced, for only that moves the slot. NULL when all is well.
 pub fn danger_sql(slot: &str) -> String {
     format!(
-        "(SELECT concat('the server is about to give it up (', s.wal_status, ', ', coalesce(s.safe_wal_size, 0) / 1048576,            ' MB of log are left to it): raise max_slot_wal_keep_size')          FROM pg_replication_slots s, pg_settings k WHERE s.slot_name = {} AND k.name = 'max_slot_wal_keep_size'            AND (s.wal_status = 'unreserved' OR s.safe_wal_size < k.setting::bigint * 1048576 / 4))",
+        "(SELECT concat('the server is about to give it up (', s.wal_status, ', ', coalesce(s.safe_wal_size, 0) / 1048576, \
+           ' MB of log are left to it): raise max_slot_wal_keep_size') \
+         FROM pg_replication_slots s, pg_settings k WHERE s.slot_name = {} AND k.name = 'max_slot_wal_keep_size' \
+           AND (s.wal_status = 'unreserved' OR s.safe_wal_size < k.setting::bigint * 1048576 / 4))",
         text(slot)
     )
 }
@@ -221,10 +250,20 @@ pub(super) async fn blockers(session: &mut Session, pid: i32) -> Result<Vec<Stri
     describe(session, &pids).await
 }
 
-/// A row `a` of pg_stat_activity in words.
+/// A row `a` of pg_stat_activity in words. What an autovacuum says of itself ends with why it does not give way, and two long
+/// names may stand before that.
 pub(super) const SESSION: &str = "concat('session ', a.pid, ' of ', coalesce(a.usename, '?'), ', ', \
     coalesce(a.state, '?'), ', for ', coalesce(extract(epoch FROM clock_timestamp() - a.xact_start)::int, 0), ' s: ', \
-    left(regexp_replace(coalesce(a.query, ''), '\\s+', ' ', 'g'), 80))";
+    left(regexp_replace(coalesce(a.query, ''), '\\s+', ' ', 'g'), \
+      CASE WHEN a.backend_type = 'autovacuum worker' THEN 200 ELSE 80 END))";
+
+/// What is to be said beside those who hold a lock, if one of them is a vacuum that is not to be had out of the way.
+pub(super) fn wraparound(who: &[String]) -> &'static str {
+    match who.iter().any(|one| one.contains("autovacuum: ") && one.contains("(to prevent wraparound)")) {
+        true => " A vacuum that prevents wraparound does not give way: it has to be waited for.",
+        false => "",
+    }
+}
 
 /// A row `p` of pg_prepared_xacts in words.
 pub(super) const PREPARED: &str = "concat('prepared transaction ''', p.gid, ''' of ', p.owner, ', for ', \

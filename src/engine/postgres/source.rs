@@ -12,7 +12,7 @@ use super::mirror::Rewrite;
 use super::session::{Session, is_lost, number, text_at};
 use super::slot;
 use super::swap::Swap;
-use super::{catalog, dependents, state};
+use super::{catalog, dependents, held, state};
 use crate::engine::{Patience, Pressure, Source, disturbed};
 use crate::error::{Error, Result};
 use crate::model::{Key, KeyOrder, Token};
@@ -120,7 +120,10 @@ impl PostgresSource {
         };
         *self.since.borrow_mut() = Some(since.clone());
         // So that the first statements on the new table have good plans.
-        session.exec_long(&format!("ANALYZE {}", names.shadow)).await?;
+        let analyzed = session.exec_long(&format!("ANALYZE {}", names.shadow)).await;
+        if let Err(error) = analyzed {
+            return Err(held::explain_shadow(&self.address, names, error).await);
+        }
         let mut swap = dependents::plan(session, names, &self.rewrite.shadow).await?;
         follow::settings(&self.address, session, &mut swap.matviews).await?;
         dependents::proofs::hold(&self.address, &swap.checks).await?;

@@ -318,6 +318,11 @@ impl Task {
                     slot::end_reader(&mut session, &self.names.slot).await?;
                     return Err(error.with_kind(Kind::Transient));
                 }
+                if said(&error).is_some_and(|said| said.code == "55000") {
+                    // Given up in this moment: the server's words don't tell why.
+                    let mut session = Session::open(&self.address).await?;
+                    slot::refuse_given_up(&mut session, &self.names.slot).await?;
+                }
                 Err(error)
             }
             Ok(Ok(())) => {
@@ -396,7 +401,7 @@ impl Task {
         let gone = match said.code.as_str() {
             // No such slot; or no such publication, which is also what a stream meets when `watch` has removed it.
             "42704" => true,
-            // A slot that was invalidated, or whose log is gone.
+            // The publication's or the slot's state, or a log that is gone.
             "55000" | "58P01" => true,
             _ => false,
         };
@@ -404,12 +409,7 @@ impl Task {
             return error;
         }
         let what = format!("The change stream is gone: {}.", said.message);
-        disturbed(what)
-            .todo(
-                "Remove the run with `osc cleanup` and begin anew. If the server gave the slot up because it held too much \
-                 log, raise max_slot_wal_keep_size (or idle_replication_slot_timeout) before.",
-            )
-            .caused_by(error)
+        disturbed(what).todo("Remove the run with `osc cleanup` and begin anew.").caused_by(error)
     }
 }
 

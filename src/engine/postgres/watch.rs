@@ -15,13 +15,11 @@ use super::identity;
 use super::names::Names;
 use super::publication;
 use super::session::{Session, is_lost, text_at};
+use super::slot;
 use super::sql::text;
 use super::stream::{Shared, names_us};
 use crate::engine::disturbed;
 use crate::error::Result;
-
-/// With less log than this left to the slot, the user is warned.
-const LITTLE_BYTES: i64 = 256 << 20;
 
 /// The slot and the publication are looked at once in so many looks.
 const REST_EVERY: u64 = 10;
@@ -110,7 +108,9 @@ impl Looker {
             ));
         }
         let sql = format!(
-            "SELECT wal_status, safe_wal_size, current_setting('synchronous_standby_names') FROM pg_replication_slots WHERE slot_name = {}",
+            "SELECT {}, {}, current_setting('synchronous_standby_names') FROM pg_replication_slots s WHERE slot_name = {}",
+            slot::GIVEN_UP,
+            slot::danger_sql(&self.names.slot),
             text(&self.names.slot)
         );
         let Some(row) = session.first(&sql).await? else {
@@ -130,23 +130,16 @@ impl Looker {
                 .todo("Name the standbys instead of '*'; then run the same command again."),
             ));
         }
-        let status = text_at(&row, 0).unwrap_or_default();
-        let left: Option<i64> = text_at(&row, 1).and_then(|t| t.parse().ok());
-        if status == "lost" {
-            return Ok(Some(
-                disturbed("The server has given osc's replication slot up: it held more log than max_slot_wal_keep_size allows.")
-                    .todo("Remove the run with `osc cleanup`, raise max_slot_wal_keep_size, and begin anew."),
-            ));
+        if let Some(why) = text_at(&row, 0) {
+            return Ok(Some(slot::given_up(&why)));
         }
-        let danger = status == "unreserved" || left.is_some_and(|left| left < LITTLE_BYTES);
-        if danger && !self.warned {
+        let danger = text_at(&row, 1);
+        if let Some(danger) = danger.as_ref().filter(|_| !self.warned) {
             tracing::warn!(
-                wal_status = %status,
-                safe_wal_bytes = left.unwrap_or_default(),
-                "osc's replication slot is about to be lost: raise max_slot_wal_keep_size, or slow the writers"
+                "osc's replication slot: {danger}, slow the writers, or end the transactions that have been open for long"
             );
         }
-        self.warned = danger;
+        self.warned = danger.is_some();
         Ok(None)
     }
 }

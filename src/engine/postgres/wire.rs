@@ -24,8 +24,10 @@ use super::session::{PINNED, kind_of};
 use super::sql::{Ident, text};
 use crate::error::{Error, Kind, Result};
 
-/// The walsender's own settings.
-const WALSENDER: &[(&str, &str)] = &[("wal_sender_timeout", "60s")];
+/// The walsender's own settings. The last one is the server's: what it can't send for so long, because a process stands still
+/// and the machine beneath it lives, ends the connection. Without it a server that gives up the slot of such a reader
+/// waited for it in its checkpoint for as long as it stood still (seen on 15.18 and 18.6: ten minutes).
+const WALSENDER: &[(&str, &str)] = &[("wal_sender_timeout", "60s"), ("tcp_user_timeout", "30s")];
 /// A row's message is this large at most in PostgreSQL itself.
 const LARGEST: usize = 1 << 30;
 /// 2000-01-01 in seconds after 1970-01-01: where the server's clock begins.

@@ -11,6 +11,7 @@ pub mod prober;
 pub mod server;
 pub mod sql;
 pub mod stage;
+pub mod standby;
 pub mod twin;
 
 #[allow(unused_imports)]

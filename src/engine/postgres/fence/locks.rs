@@ -1,10 +1,13 @@
 //! Taking every lock of the swap, in one order, in one transaction, or none.
 //!
-//! **First the weak lock.** SHARE UPDATE EXCLUSIVE keeps no statement of the application's waiting, but makes an autovacuum
+//! **First the shadow.** An autovacuum of the new table, which has just been filled, would hold its lock against the swap's last
+//! statements, when the application waits already (seen). Nobody else reads it, so it is locked for good, and patiently.
+//!
+//! **Then the weak lock.** SHARE UPDATE EXCLUSIVE keeps no statement of the application's waiting, but makes an autovacuum
 //! that works on the table give way, after the server's `deadlock_timeout`; asked for the strong lock at once, it would
 //! outlast every attempt (seen: 15 of 15). One against wraparound does not give way, and is named.
 //!
-//! **Then the strong ones, quickly.** From the first of them on the application's statements queue behind us. All of them
+//! **At last the strong ones, quickly.** From the first of them on the application's statements queue behind us. All of them
 //! together may take `lock_wait`, and never as long as `deadlock_timeout`: the server looks for deadlocks only among those
 //! that have waited for as long, so an application that locks in another order than we do meets a short wait, never an
 //! error (with 200 ms none of its transactions failed, with 2.5 s and the worst order 8 did). What is not had in time
@@ -18,6 +21,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::super::names::Names;
 use super::super::session::{Session, code, number};
 use super::super::slot;
 use super::super::sql::Table;
@@ -36,11 +40,11 @@ const LEAST: Duration = Duration::from_millis(1);
 pub async fn take(
     session: &mut Session,
     other: &mut Session,
-    table: &Table,
+    names: &Names,
     swap: &Swap,
     patience: Patience,
 ) -> Result<Instant> {
-    match attempt(session, other, table, swap, patience).await {
+    match attempt(session, other, names, swap, patience).await {
         Ok(granted) => Ok(granted),
         Err(error) => {
             // A transaction that failed holds no lock any more; one whose client gave up does.
@@ -55,7 +59,7 @@ pub async fn take(
 async fn attempt(
     session: &mut Session,
     other: &mut Session,
-    table: &Table,
+    names: &Names,
     swap: &Swap,
     patience: Patience,
 ) -> Result<Instant> {
@@ -70,6 +74,8 @@ async fn attempt(
             (weak + hold).as_millis()
         ))
         .await?;
+    let (table, shadow) = (&names.original, &names.shadow);
+    one(session, other, &format!("LOCK TABLE ONLY {shadow} IN ACCESS EXCLUSIVE MODE"), weak, shadow).await?;
     one(session, other, &format!("LOCK TABLE ONLY {table} IN SHARE UPDATE EXCLUSIVE MODE"), weak, table).await?;
     let begun = Instant::now();
     let mut granted = None;
@@ -126,11 +132,7 @@ async fn one(session: &mut Session, other: &mut Session, lock: &str, limit: Dura
 
 fn too_long(table: &Table, limit: Duration, who: &[String]) -> Error {
     let held = if who.is_empty() { String::new() } else { format!(" (held by {})", who.join("; ")) };
-    let hint = if who.iter().any(|one| one.contains("to prevent wraparound")) {
-        " A vacuum that prevents wraparound does not give way: the swap has to wait until it is done."
-    } else {
-        ""
-    };
+    let hint = slot::wraparound(who);
     Error::transient(format!(
         "{} and what hangs on it could not be locked within {} ms{held}.{hint}",
         table.bare(),

@@ -73,7 +73,7 @@ pub async fn lock(source: &PostgresSource, patience: Patience) -> Result<Postgre
     let holder = Backend::of(&mut session).await?;
     let ids = [session.pid.unsigned_abs(), other.pid.unsigned_abs()];
     failpoint::hit("before-lock", &ids).await;
-    let granted = locks::take(&mut session, &mut other, &names.original, &swap, patience).await?;
+    let granted = locks::take(&mut session, &mut other, names, &swap, patience).await?;
     let left = patience.hold.saturating_sub(granted.elapsed());
     let watchdog = Watchdog::arm(source.address.clone(), other, holder.clone(), left);
     failpoint::hit("lock-granted", &ids).await;

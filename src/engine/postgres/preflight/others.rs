@@ -1,4 +1,4 @@
-//! Who else is there: publications that would carry the shadow, transactions that would be waited for, triggers on DDL.
+//! Who else is there: publications that would carry the shadow, transactions that would be waited for, triggers on DDL, standbys.
 
 use super::super::names::Names;
 use super::super::session::{Session, text_at};
@@ -15,6 +15,7 @@ pub async fn check(session: &mut Session, names: &Names, problems: &mut Problems
     publications(session, names, problems, facts).await?;
     transactions(session, facts).await?;
     event_triggers(session, facts).await?;
+    standbys(session, facts).await?;
     Ok(())
 }
 
@@ -92,6 +93,37 @@ async fn event_triggers(session: &mut Session, facts: &mut Facts) -> Result<()> 
             "Event triggers ({}) are going to run at osc's own CREATE, ALTER and DROP, those of the swap too: what they take \
              long for, the application waits for, and what they refuse ends the run.",
             named.join(", ")
+        ));
+    }
+    Ok(())
+}
+
+/// Who replays the swap, and whether the snapshots there are told here (`fence/snapshots`).
+async fn standbys(session: &mut Session, facts: &mut Facts) -> Result<()> {
+    let named = async |session: &mut Session, told: &str| {
+        let sql = format!(
+            "SELECT coalesce(nullif(r.application_name, ''), host(r.client_addr), r.pid::text) \
+             FROM pg_stat_replication r LEFT JOIN pg_replication_slots s ON s.active_pid = r.pid \
+             WHERE r.replay_lsn IS NOT NULL AND s.slot_type IS DISTINCT FROM 'logical' \
+               AND coalesce(s.xmin, r.backend_xmin) IS {told} ORDER BY 1"
+        );
+        column(session, &sql).await
+    };
+    let (told, silent) = (named(session, "NOT NULL").await?, named(session, "NULL").await?);
+    if !told.is_empty() {
+        facts.hints.push(format!(
+            "The standby {} tells the primary of its snapshots (hot_standby_feedback): the swap waits for those that are older than \
+             the copy, as for those here.",
+            told.join(", ")
+        ));
+    }
+    if !silent.is_empty() {
+        facts.hints.push(format!(
+            "The standby {} does not tell the primary of its snapshots: a transaction there under REPEATABLE READ (pg_dump, a report) \
+             that began before the copy was complete, and reads the table for the first time after the swap, finds rows missing or \
+             none, without an error, as after a native ALTER that rewrites the table. Let none be open there when the tables are \
+             swapped (--postpone-cut-over-flag-file), or set hot_standby_feedback = on there, and osc waits for them.",
+            silent.join(", ")
         ));
     }
     Ok(())
