@@ -5,6 +5,7 @@ mod fingerprint;
 mod hanging;
 mod long_names;
 mod open_sessions;
+mod parents;
 mod plain;
 mod references;
 mod refused;

@@ -8,6 +8,7 @@ pub mod builder;
 mod clone;
 pub mod columns;
 mod constraints;
+mod heir;
 pub mod keys;
 mod later;
 mod unique;

@@ -1,0 +1,116 @@
+//! What a table hangs under: one partitioned table, or the tables that it inherits from, and all that is above them.
+//!
+//! A partition is refused where to attach another one in its place would make the server read or build something under the
+//! lock, or check rows for a foreign key; each by name. A table that others hang under is refused before this is read.
+
+use super::{name_at, refused};
+use crate::engine::postgres::session::{Session, number, text_at};
+use crate::engine::postgres::sql::{Ident, Table};
+use crate::error::Result;
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Family {
+    /// All that is above it, a parent always before its children: the order in which a query that names one of them locks.
+    pub above: Vec<Ancestor>,
+    /// Of a partition, as it stands behind ATTACH PARTITION.
+    pub bound: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ancestor {
+    pub oid: u32,
+    pub table: Table,
+    pub owner: Ident,
+    /// What stands behind PARTITION BY.
+    pub key: Option<String>,
+    /// Where it is a partition itself.
+    pub bound: Option<String>,
+    /// Its place among the table's own parents; none for those above.
+    pub place: Option<u32>,
+}
+
+impl Family {
+    /// The table's own parents, in the order in which it has them.
+    pub fn parents(&self) -> Vec<&Ancestor> {
+        let mut own: Vec<&Ancestor> = self.above.iter().filter(|one| one.place.is_some()).collect();
+        own.sort_by_key(|one| one.place);
+        own
+    }
+
+    /// It inherits, and is no partition.
+    pub fn is_heir(&self) -> bool {
+        !self.above.is_empty() && self.bound.is_none()
+    }
+
+    pub async fn read(session: &mut Session, table: &Table, oid: u32) -> Result<Family> {
+        let sql = format!(
+            "WITH RECURSIVE up(oid, child, depth) AS (SELECT inhparent, inhrelid, 1 FROM pg_inherits WHERE inhrelid = {oid} \
+               UNION SELECT i.inhparent, i.inhrelid, up.depth + 1 FROM up JOIN pg_inherits i ON i.inhrelid = up.oid) \
+             SELECT c.oid, n.nspname, c.relname, pg_get_userbyid(c.relowner), pg_get_partkeydef(c.oid), \
+               pg_get_expr(c.relpartbound, c.oid), \
+               (SELECT i.inhseqno FROM pg_inherits i WHERE i.inhrelid = {oid} AND i.inhparent = c.oid) \
+             FROM (SELECT oid, max(depth) AS depth FROM up GROUP BY oid) u JOIN pg_class c ON c.oid = u.oid \
+             JOIN pg_namespace n ON n.oid = c.relnamespace ORDER BY u.depth DESC, c.oid"
+        );
+        let mut above = Vec::new();
+        for row in session.rows(&sql).await? {
+            above.push(Ancestor {
+                oid: number(&row, 0)?,
+                table: Table { schema: name_at(&row, 1), name: name_at(&row, 2) },
+                owner: name_at(&row, 3),
+                key: text_at(&row, 4),
+                bound: text_at(&row, 5),
+                place: text_at(&row, 6).and_then(|place| place.parse().ok()),
+            });
+        }
+        let bound = format!("SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE oid = {oid} AND relispartition");
+        let family = Family { above, bound: session.value(&bound).await? };
+        if let (Some(_), [parent]) = (&family.bound, family.parents().as_slice()) {
+            refuse(session, table, oid, parent).await?;
+        }
+        Ok(family)
+    }
+}
+
+/// A partition for which another one can't be attached without more than a moment's work.
+async fn refuse(session: &mut Session, table: &Table, oid: u32, parent: &Ancestor) -> Result<()> {
+    let pending = format!(
+        "WITH RECURSIVE up(oid, pending) AS (SELECT inhparent, inhdetachpending FROM pg_inherits WHERE inhrelid = {oid} \
+           UNION SELECT i.inhparent, i.inhdetachpending FROM up JOIN pg_inherits i ON i.inhrelid = up.oid) \
+         SELECT oid::regclass FROM up WHERE pending LIMIT 1"
+    );
+    if let Some(of) = session.value(&pending).await? {
+        return Err(refused(
+            table,
+            &format!("it, or what it is in, is being detached from {of}, and that has not ended"),
+        )
+        .todo("Say ALTER TABLE … DETACH PARTITION … FINALIZE first."));
+    }
+    let default = format!(
+        "SELECT partdefid::regclass FROM pg_partitioned_table WHERE partrelid = {} AND partdefid NOT IN (0, {oid})",
+        parent.oid
+    );
+    if let Some(default) = session.value(&default).await? {
+        let why = format!(
+            "beside it {} has a default partition ({default}), which the server would read as a whole under the lock",
+            parent.table.bare()
+        );
+        return Err(refused(table, &why).todo(
+            "Run the ALTER natively, or detach the default partition for the time of the change if it is empty.",
+        ));
+    }
+    let foreign = format!(
+        "SELECT conname, conrelid = {oid} FROM pg_constraint WHERE contype = 'f' AND conparentid <> 0 \
+         AND {oid} IN (conrelid, confrelid) ORDER BY conname"
+    );
+    if let Some(row) = session.first(&foreign).await? {
+        let (name, way) = (name_at(&row, 0), if row.get(1) == Some("t") { "has" } else { "is what" });
+        let leads = if way == "has" { "" } else { " leads to" };
+        let why = format!(
+            "what it is a partition of {way} the foreign key {}{leads}, and the server would look at all rows for it under the lock",
+            name.bare()
+        );
+        return Err(refused(table, &why).todo("Run the ALTER natively."));
+    }
+    Ok(())
+}
