@@ -3,12 +3,14 @@
 use osc::error::Kind as ErrorKind;
 
 use super::twin::{Twin, build, open};
-use crate::harness::{Database, Kind, Server, on_both};
+use crate::harness::{Database, Kind, Osc, Server, on_both};
 
 /// A range of lists, a list, and a hash; with all that a partitioned table hands down.
 pub const PARTITIONED: &[&str] = &[
     "CREATE SCHEMA s",
     "CREATE TABLE log (what text)",
+    "CREATE TABLE anchors (id int PRIMARY KEY)",
+    "INSERT INTO anchors SELECT generate_series(1, 10)",
     "CREATE FUNCTION note_it() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.log VALUES (TG_TABLE_NAME || ' ' || TG_NAME); RETURN NEW; END $$",
     "CREATE TABLE s.\"Root %\" (id int NOT NULL, k int, v text DEFAULT 'x', n numeric(10,2), g int GENERATED ALWAYS AS (id + 1) STORED, \
        CONSTRAINT positive CHECK (id > 0), PRIMARY KEY (id, k)) PARTITION BY RANGE (k)",
@@ -89,9 +91,9 @@ async fn a_partition_is_what_a_native_alter_makes(kind: Kind) {
     for (table, alter) in [
         ("leaf", "SET (fillfactor = 70), ALTER n SET DEFAULT 8, ADD CONSTRAINT small CHECK (k < 1000)"),
         ("leaf", "ADD CONSTRAINT own_key UNIQUE (n, k), ALTER n SET NOT NULL, DISABLE TRIGGER of_middle"),
-        ("leaf", "ENABLE TRIGGER ALL, CLUSTER ON own"),
+        ("leaf", "ENABLE TRIGGER USER, CLUSTER ON own"),
         ("leaf", "DROP CONSTRAINT own_key, ALTER v DROP NOT NULL, ALTER v SET STORAGE EXTERNAL"),
-        ("leaf", "ADD FOREIGN KEY (id, k) REFERENCES later (id, k) NOT VALID"),
+        ("leaf", "ADD FOREIGN KEY (id) REFERENCES anchors"),
         ("later", "SET (autovacuum_enabled = off)"),
         ("list_1", "ALTER v SET DEFAULT 'q'"),
         ("hash_1", "ADD CHECK (length(t) < 1000), SET (fillfactor = 90)"),
@@ -103,7 +105,11 @@ async fn a_partition_is_what_a_native_alter_makes(kind: Kind) {
         let shadow = twin.alter(table, alter).await;
         let above = if table == "leaf" { 2 } else { 1 };
         assert_eq!(shadow.swap.above.len(), above);
-        assert!(shadow.swap.tables[above].contains(table) && shadow.swap.tables[0].contains("EXCLUSIVE"), "{:?}", shadow.swap.tables);
+        assert!(
+            shadow.swap.tables[above].contains(table) && shadow.swap.tables[0].contains("EXCLUSIVE"),
+            "{:?}",
+            shadow.swap.tables
+        );
         same(&twin).await;
         twin.same_rows(&format!("SELECT * FROM {table} ORDER BY id")).await;
     }
@@ -117,15 +123,14 @@ async fn a_partition_is_what_a_native_alter_makes(kind: Kind) {
         db.as_app(&[
             "TRUNCATE log",
             "INSERT INTO numbered (k) VALUES (5)",
-            "INSERT INTO s.\"Root %\" (id, k, n) VALUES (3, 7, 6)",
+            "INSERT INTO s.\"Root %\" (id, k, n) VALUES (2, 7, 6)",
             "UPDATE s.\"Root %\" SET n = n + 1 WHERE k = 7",
-            "UPDATE s.\"Root %\" SET k = 5000 WHERE k = 999",
+            "UPDATE s.\"Root %\" SET k = 5000 WHERE k = 997",
             "DELETE FROM leaf WHERE k = 500",
-            "ALTER TABLE s.\"Root %\" ADD COLUMN added int DEFAULT 5, ALTER n TYPE numeric(20,3)",
+            "ALTER TABLE s.\"Root %\" ADD COLUMN added int DEFAULT 5",
             "CREATE INDEX ON s.middle (added)",
             "ALTER TABLE s.\"Root %\" DROP CONSTRAINT positive",
             "DROP TRIGGER of_middle ON s.middle",
-            "ALTER TABLE s.middle DETACH PARTITION leaf",
         ])
         .await;
     }
@@ -135,6 +140,12 @@ async fn a_partition_is_what_a_native_alter_makes(kind: Kind) {
     twin.same_rows("SELECT tableoid::regclass, * FROM s.\"Root %\" ORDER BY id, k").await;
     twin.same_rows("SELECT * FROM numbered ORDER BY k").await;
     assert!(twin.osc.one::<i64>("SELECT count(*) FROM log WHERE what ~ 'leaf of_'").await > 0);
+    twin.alter("leaf", "SET (fillfactor = 71)").await;
+    for db in [&twin.osc, &twin.native] {
+        db.as_app(&["ALTER TABLE s.middle DETACH PARTITION leaf"]).await;
+    }
+    same(&twin).await;
+    twin.alter("leaf", "ADD COLUMN free int").await;
 }
 
 /// Parents of parents, two of them, with columns that are the table's own, its parents', and both.
@@ -153,7 +164,7 @@ pub const INHERITING: &[&str] = &[
     "COMMENT ON CONSTRAINT g_positive ON t IS 'inherited too'",
     "CREATE INDEX ON t (own, b)",
     "CREATE VIEW above AS SELECT g, tableoid::regclass FROM top",
-    "CREATE VIEW seen AS SELECT id, own, b FROM t",
+    "CREATE VIEW seen AS SELECT a, b FROM t",
     "CREATE TABLE sister (extra int PRIMARY KEY) INHERITS (two)",
     // Attached by hand: all its columns are its own too.
     "CREATE TABLE adopted (z int, id int PRIMARY KEY, late int, b varchar(50), w text, CONSTRAINT b_short CHECK (length(b) < 100))",
@@ -180,18 +191,162 @@ async fn an_heir_is_what_a_native_alter_makes(kind: Kind) {
         twin.same_rows(&format!("SELECT * FROM {table} ORDER BY 1, 2, 3, 4")).await;
     }
     let order = twin.alter("t", "ALTER \"Own %\" TYPE bigint").await.swap.tables;
-    let place = |name: &str| order.iter().position(|sql| sql.contains(name)).unwrap_or_else(|| panic!("{name}: {order:?}"));
-    assert!(place("\"top\"") < place("\"one\"") && place("\"one\"") < place("\"t\"") && place("\"two\"") < place("\"t\""));
+    let place =
+        |name: &str| order.iter().position(|sql| sql.contains(name)).unwrap_or_else(|| panic!("{name}: {order:?}"));
+    assert!(
+        place("\"top\"") < place("\"one\"") && place("\"one\"") < place("\"t\"") && place("\"two\"") < place("\"t\"")
+    );
     for db in [&twin.osc, &twin.native] {
         db.as_app(&[
             "INSERT INTO t (g, a, b, z, own) VALUES (200, 1, 'b', 1, 'o')",
             "UPDATE top SET g = g + 1 WHERE g > 90",
             "DELETE FROM two WHERE z = 5",
-            "ALTER TABLE two DROP COLUMN late, ALTER b TYPE varchar(60)",
-            "ALTER TABLE s.one ALTER b TYPE varchar(60)",
+            "ALTER TABLE two DROP COLUMN late, ALTER z TYPE bigint",
+            "ALTER TABLE top DROP CONSTRAINT g_positive, ADD added int DEFAULT 6",
+            "ALTER TABLE sister NO INHERIT two",
         ])
-        .await
+        .await;
+    }
+    same(&twin).await;
+    for table in ["top", "two", "t", "adopted", "sister"] {
+        twin.same_rows(&format!("SELECT tableoid::regclass::text, x::text FROM {table} x ORDER BY 1, 2")).await;
+    }
+    twin.alter("t", "SET (fillfactor = 61)").await;
+}
+
+/// What the server refuses for the table itself it refuses at once, with the names that the user knows.
+async fn what_belongs_to_the_parent_is_refused(kind: Kind) {
+    let db = Database::create(&Server::shared(kind), "parents_natively").await;
+    db.as_app(INHERITING).await;
+    db.as_app(&[
+        "CREATE TABLE parts (id int PRIMARY KEY, v text, CONSTRAINT positive CHECK (id > 0)) PARTITION BY RANGE (id)",
+        "CREATE TABLE part PARTITION OF parts FOR VALUES FROM (0) TO (100)",
+    ])
+    .await;
+    let mut session = open(&db).await;
+    for (table, alter, words) in [
+        ("part", "ADD COLUMN x int", "cannot add column to a partition"),
+        ("part", "ALTER v TYPE varchar(10)", "inherited column \"v\""),
+        ("part", "DROP COLUMN v", "inherited column \"v\""),
+        ("part", "RENAME v TO w", "inherited column \"v\""),
+        ("part", "DROP CONSTRAINT positive", "inherited constraint \"positive\""),
+        ("part", "DROP CONSTRAINT part_pkey", "inherited constraint \"part_pkey\""),
+        ("t", "ALTER a TYPE bigint", "inherited column \"a\""),
+        ("t", "DROP COLUMN late", "inherited column \"late\""),
+        ("t", "RENAME g TO h", "inherited column \"g\""),
+        ("t", "DROP CONSTRAINT g_positive", "inherited constraint \"g_positive\""),
+    ] {
+        let native = db.app().await.batch_execute(&format!("ALTER TABLE {table} {alter}")).await.expect_err(alter);
+        let native = native.as_db_error().map(|error| error.message().to_owned()).unwrap_or_default();
+        let error = build(&db, &mut session, table, alter).await.map(|_| ()).expect_err(alter);
+        assert_eq!(error.kind(), ErrorKind::Refused, "{alter}: {error}");
+        assert!(
+            error.what().contains(words) && error.what().contains(&native),
+            "{alter}: {}, natively {native}",
+            error.what()
+        );
+        assert!(!error.what().contains("osc_"), "{}", error.what());
+        assert_eq!(db.leftovers().await, [""; 0], "{alter}");
     }
 }
 
-on_both!(a_partition_is_what_a_native_alter_makes, an_heir_is_what_a_native_alter_makes);
+/// What osc can't do under the lock without reading or building, or can't make as it is.
+async fn what_can_not_be_done_in_a_moment_is_refused(kind: Kind) {
+    let db = Database::create(&Server::shared(kind), "parents_refused").await;
+    let mut session = open(&db).await;
+    for (setup, words) in [
+        (
+            "CREATE TABLE p (id int PRIMARY KEY) PARTITION BY LIST (id); CREATE TABLE t PARTITION OF p FOR VALUES IN (1); \
+          CREATE TABLE rest PARTITION OF p DEFAULT",
+            "default partition (public.rest)",
+        ),
+        (
+            "CREATE TABLE r (id int PRIMARY KEY); CREATE TABLE p (id int PRIMARY KEY CONSTRAINT out REFERENCES r) PARTITION BY LIST (id); \
+          CREATE TABLE t PARTITION OF p FOR VALUES IN (1)",
+            "foreign key out",
+        ),
+        (
+            "CREATE TABLE p (id int PRIMARY KEY) PARTITION BY LIST (id); CREATE TABLE t PARTITION OF p FOR VALUES IN (1); \
+          CREATE TABLE r (id int CONSTRAINT into_it REFERENCES p)",
+            "foreign key into_it",
+        ),
+        (
+            "CREATE TABLE p (id text PRIMARY KEY) PARTITION BY HASH (id); CREATE TABLE t PARTITION OF p FOR VALUES WITH (MODULUS 2, REMAINDER 0)",
+            "VALUES WITH (modulus 2, remainder 0)",
+        ),
+        (
+            "CREATE DOMAIN d AS int CHECK (value > 0); CREATE TABLE p (id d) PARTITION BY LIST (id); CREATE TABLE t PARTITION OF p FOR VALUES IN (1, 2); \
+          ALTER TABLE t ADD PRIMARY KEY (id)",
+            "read the whole table",
+        ),
+        (
+            "CREATE TABLE p (id int PRIMARY KEY, a int) PARTITION BY LIST (id); CREATE TABLE t PARTITION OF p FOR VALUES IN (1); \
+          CREATE INDEX first ON t (a); CREATE INDEX second ON t (a) WITH (fillfactor = 50); CREATE INDEX ON p (a)",
+            "first and second are equal",
+        ),
+        (
+            "CREATE TABLE p (id int PRIMARY KEY, a int) PARTITION BY LIST (id); CREATE TABLE t PARTITION OF p FOR VALUES IN (1); \
+          CREATE INDEX half ON ONLY p (a)",
+            "t_a_idx",
+        ),
+        (
+            "CREATE TABLE p (a int); CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY) INHERITS (p)",
+            "column id is an identity",
+        ),
+        (
+            "CREATE TABLE p (a int); CREATE TABLE t (id int PRIMARY KEY) INHERITS (p); ALTER TABLE p ADD CONSTRAINT late CHECK (a > 0) NOT VALID",
+            "late is inherited",
+        ),
+        ("CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE heir () INHERITS (t)", "other tables inherit from it"),
+    ] {
+        db.as_app(&[setup]).await;
+        let alter = "SET (fillfactor = 50)";
+        let error = build(&db, &mut session, "t", alter).await.map(|_| ()).expect_err(setup);
+        assert_eq!(error.kind(), ErrorKind::Refused, "{setup}: {error}");
+        assert!(error.what().contains(words), "{setup}: {}", error.what());
+        if !words.contains("inherit from it") {
+            assert!(error.what_to_do().is_some(), "{setup}: {error}");
+        }
+        assert_eq!(db.leftovers().await, [""; 0], "{setup}");
+        db.as_app(&["DROP TABLE IF EXISTS heir, r, t, p CASCADE", "DROP DOMAIN IF EXISTS d"]).await;
+    }
+    // A detach that was cut off.
+    db.as_app(&[
+        "CREATE TABLE p (id int PRIMARY KEY) PARTITION BY LIST (id)",
+        "CREATE TABLE t PARTITION OF p FOR VALUES IN (1)",
+    ])
+    .await;
+    let (reader, detacher) = (db.app().await, db.app().await);
+    crate::harness::run(&reader, "BEGIN; SELECT * FROM p").await;
+    crate::harness::run(&detacher, "SET statement_timeout = '1s'").await;
+    detacher.batch_execute("ALTER TABLE p DETACH PARTITION t CONCURRENTLY").await.expect_err("somebody reads it");
+    crate::harness::run(&reader, "COMMIT").await;
+    let error = build(&db, &mut session, "t", "SET (fillfactor = 50)").await.map(|_| ()).expect_err("pending");
+    assert!(error.kind() == ErrorKind::Refused && error.what().contains("being detached from public.p"), "{error}");
+    // Whose the parent is.
+    db.as_app(&["ALTER TABLE p DETACH PARTITION t FINALIZE", "ALTER TABLE p ATTACH PARTITION t FOR VALUES IN (1)"])
+        .await;
+    db.run(&["ALTER TABLE p OWNER TO postgres"]).await;
+    let error = build(&db, &mut session, "t", "SET (fillfactor = 50)").await.map(|_| ()).expect_err("another's");
+    assert!(
+        error.kind() == ErrorKind::Refused && error.what().contains("public.p above it belongs to postgres"),
+        "{error}"
+    );
+    // The tables above.
+    for (table, words) in [("p", "one by one"), ("q", "others inherit")] {
+        db.as_app(&[
+            "CREATE TABLE IF NOT EXISTS q (id int PRIMARY KEY)",
+            "CREATE TABLE IF NOT EXISTS heir () INHERITS (q)",
+        ])
+        .await;
+        let report = tokio::task::block_in_place(|| Osc::alter(&db, table, "ADD x int").run()).exited(3);
+        assert!(report.says(words), "{}", report.stderr);
+    }
+}
+
+on_both!(
+    a_partition_is_what_a_native_alter_makes,
+    an_heir_is_what_a_native_alter_makes,
+    what_belongs_to_the_parent_is_refused,
+    what_can_not_be_done_in_a_moment_is_refused,
+);

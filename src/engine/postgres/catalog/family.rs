@@ -99,9 +99,12 @@ async fn refuse(session: &mut Session, table: &Table, oid: u32, parent: &Ancesto
             "Run the ALTER natively, or detach the default partition for the time of the change if it is empty.",
         ));
     }
+    // By the name that the user gave the one at the top.
     let foreign = format!(
-        "SELECT conname, conrelid = {oid} FROM pg_constraint WHERE contype = 'f' AND conparentid <> 0 \
-         AND {oid} IN (conrelid, confrelid) ORDER BY conname"
+        "WITH RECURSIVE up(oid, parent, own) AS (SELECT oid, conparentid, conrelid = {oid} FROM pg_constraint \
+             WHERE contype = 'f' AND conparentid <> 0 AND {oid} IN (conrelid, confrelid) \
+           UNION SELECT k.oid, k.conparentid, up.own FROM up JOIN pg_constraint k ON k.oid = up.parent) \
+         SELECT k.conname, up.own FROM up JOIN pg_constraint k ON k.oid = up.oid WHERE up.parent = 0 ORDER BY 1"
     );
     if let Some(row) = session.first(&foreign).await? {
         let (name, way) = (name_at(&row, 0), if row.get(1) == Some("t") { "has" } else { "is what" });
