@@ -4,6 +4,7 @@
 mod blocked;
 mod foreign;
 mod kills;
+mod parents;
 mod stopped;
 
 use std::time::Duration;
