@@ -211,7 +211,7 @@ async fn under_traffic(kind: Kind, name: &str, tree: Tree) {
         assert_ne!(db.one::<u32>(oid).await, before, "{alter}");
         let summary = report.event("summary");
         assert!(summary["keys_synced"].as_u64() > Some(0) && summary["rows_copied"].as_u64() > Some(0), "{summary}");
-        held.push((summary["lock_ms"].clone(), summary["cutover_attempts"].clone()));
+        held.push((summary["lock_held_ms"].clone(), summary["cutover_attempts"].clone()));
         // Whoever still writes to the old table is found out.
         let old = db.old_of(tree.leaf).await;
         let then = sum_of(&db, &old).await;
@@ -241,6 +241,60 @@ async fn a_partition_under_traffic(kind: Kind) {
 
 async fn an_heir_under_traffic(kind: Kind) {
     under_traffic(kind, "parents_heirs", HEIRS).await;
+}
+
+/// Who comes while the swap is on waits at the top, before anybody knows what is below: had a statement got as far as the old table, it
+/// would write there afterwards.
+async fn who_comes_meanwhile_waits_at_the_top(kind: Kind) {
+    for (name, tree) in [("parents_wait_p", PARTITIONS), ("parents_wait_h", HEIRS)] {
+        let db = filled(kind, name, tree).await;
+        let one = format!("UPDATE {} SET version = version + 1 WHERE id = $1", tree.top);
+        let mut ready = Vec::new();
+        for (number, sql) in [&one, &one, &one, tree.all, tree.all].into_iter().enumerate() {
+            let (app, id) = (db.app().await, number as i32 + 1);
+            let statement = app.prepare(sql).await.expect("a statement");
+            // Often enough for a plan that is kept.
+            for _ in 0..7 * (number % 3) {
+                app.execute(&statement, &[&id]).await.expect("a write");
+            }
+            ready.push((app, statement, id));
+        }
+        let reader = db.app().await;
+        let mut osc = Osc::alter(&db, tree.leaf, tree.alters[0]).pause_at("lock-granted").start();
+        let paused = block_in_place(|| osc.until_paused("lock-granted"));
+        let mut tasks = Vec::new();
+        for (app, statement, id) in ready {
+            tasks.push(tokio::spawn(async move { app.execute(&statement, &[&id]).await.expect("a write") }));
+        }
+        let top = tree.top;
+        let count =
+            tokio::spawn(async move { crate::harness::get(&reader, &format!("SELECT count(*) FROM {top}")).await });
+        let waiting = |of: &str| {
+            format!(
+                "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'relation' AND relation = '{of}'::regclass \
+                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            )
+        };
+        let at_the_top = waiting(top);
+        let begun = Instant::now();
+        while db.one::<u32>(&at_the_top).await < 6 && begun.elapsed() < Duration::from_secs(1) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let (top, below) = (db.one::<u32>(&at_the_top).await, db.one::<u32>(&waiting(tree.leaf)).await);
+        paused.go();
+        block_in_place(|| osc.wait()).exited(0);
+        for task in tasks {
+            assert_eq!(task.await.expect("it was done"), 1);
+        }
+        assert_eq!(count.await.expect("it was read"), Some(ROWS.to_string()));
+        let versions: String =
+            db.one("SELECT string_agg(version::text, ' ' ORDER BY id) FROM tree WHERE id <= 5").await;
+        assert_eq!(
+            (versions.as_str(), top, below),
+            ("1 8 15 1 8", 6, 0),
+            "{name}: the writes are there, and all waited at the top"
+        );
+    }
 }
 
 /// A TRUNCATE of the top is one of the partition.
@@ -296,4 +350,10 @@ async fn a_subscriber_of_the_top(kind: Kind) {
     db.run(&[&drop]).await;
 }
 
-on_both!(a_partition_under_traffic, an_heir_under_traffic, the_top_is_truncated, a_subscriber_of_the_top);
+on_both!(
+    a_partition_under_traffic,
+    an_heir_under_traffic,
+    who_comes_meanwhile_waits_at_the_top,
+    the_top_is_truncated,
+    a_subscriber_of_the_top
+);
