@@ -1,8 +1,9 @@
 //! Tables that hang under another: partitions, and those that inherit. The catalog is a native ALTER's, theirs and their parents'.
 
+use osc::engine::postgres::catalog::{changed, fingerprint};
 use osc::error::Kind as ErrorKind;
 
-use super::twin::{Twin, build, open};
+use super::twin::{Twin, build, open, parse};
 use crate::harness::{Database, Kind, Osc, Server, on_both};
 
 /// A range of lists, a list, and a hash; with all that a partitioned table hands down.
@@ -344,9 +345,106 @@ async fn what_can_not_be_done_in_a_moment_is_refused(kind: Kind) {
     }
 }
 
+/// The server counts the scans of a table: none for the one that is attached, in any of the three ways.
+async fn to_attach_it_reads_nothing(kind: Kind) {
+    let db = Database::create(&Server::shared(kind), "parents_scans").await;
+    db.as_app(PARTITIONED).await;
+    db.as_app(IDENTITY).await;
+    for table in ["leaf", "later", "list_1", "null_1", "hash_1", "rest"] {
+        let mut session = open(&db).await;
+        let (names, shadow) = build(&db, &mut session, table, "SET (fillfactor = 55)").await.expect(table);
+        let copy = format!(
+            "INSERT INTO {} ({}) SELECT {} FROM {}",
+            names.shadow,
+            shadow.insert_columns(),
+            shadow.select_list(),
+            names.original
+        );
+        session.exec(&copy).await.expect("a copy");
+        for statement in shadow.later.iter().flat_map(|index| &index.statements) {
+            session.exec(statement).await.expect(statement);
+        }
+        session.exec("BEGIN").await.expect("a transaction");
+        let mut attached = 0;
+        let scans = format!("SELECT pg_stat_get_xact_numscans({})", names.original.regclass());
+        for statement in shadow.swap.first.iter().chain(&shadow.swap.tables).chain(&shadow.swap.statements) {
+            let attaches = statement.contains("ATTACH PARTITION");
+            let before = if attaches { session.value(&scans).await.expect("a number") } else { None };
+            session.exec(statement).await.unwrap_or_else(|e| panic!("{statement}: {e}"));
+            if attaches {
+                attached += 1;
+                assert_eq!(session.value(&scans).await.expect("a number"), before, "{statement}");
+            }
+        }
+        // The counter counts: a CHECK that is added is looked at.
+        let before = session.value(&scans).await.expect("a number");
+        session.exec(&format!("ALTER TABLE {} ADD CHECK (true)", names.original)).await.expect("a CHECK");
+        assert_ne!(session.value(&scans).await.expect("a number"), before);
+        session.exec("ROLLBACK").await.expect("a rollback");
+        assert_eq!(attached, 1, "{table}");
+        for schema in [&names.shadow.schema, &names.state.schema] {
+            db.run(&[&format!("DROP SCHEMA IF EXISTS {schema} CASCADE")]).await;
+        }
+    }
+}
+
+async fn what_is_above_is_in_the_fingerprint(kind: Kind) {
+    let db = Database::create(&Server::shared(kind), "parents_print").await;
+    db.as_app(PARTITIONED).await;
+    db.as_app(IDENTITY).await;
+    db.as_app(&[
+        "CREATE TABLE base (a int)",
+        "CREATE TABLE heir (id int PRIMARY KEY) INHERITS (base)",
+        "CREATE TABLE second (a int)",
+    ])
+    .await;
+    let mut session = open(&db).await;
+    let above = "what it hangs under";
+    for (table, sql, part) in [
+        ("leaf", "CREATE INDEX half ON ONLY s.middle (v)", above),
+        ("leaf", "CREATE INDEX ON s.\"Root %\" (n)", above),
+        ("leaf", "ALTER TABLE s.middle RENAME TO center", above),
+        ("leaf", "ALTER TABLE s.center DISABLE TRIGGER of_middle", above),
+        ("leaf", "CREATE TABLE default_one PARTITION OF s.center DEFAULT", above),
+        ("leaf", "CREATE TRIGGER more BEFORE UPDATE ON s.\"Root %\" FOR EACH ROW EXECUTE FUNCTION note_it()", above),
+        ("leaf", "ALTER TABLE s.\"Root %\" ADD CONSTRAINT out FOREIGN KEY (id) REFERENCES anchors", "constraints"),
+        ("leaf", "ALTER TABLE s.center ALTER n SET NOT NULL", "columns"),
+        ("rest", "CREATE TABLE whole_2 PARTITION OF whole FOR VALUES IN (777)", above),
+        ("leaf", "ALTER TABLE s.center DETACH PARTITION leaf", above),
+        ("heir", "ALTER TABLE heir INHERIT second", above),
+        ("heir", "ALTER TABLE base ADD b int", "columns"),
+        ("heir", "ALTER TABLE second ADD CONSTRAINT x CHECK (a > 0)", "constraints"),
+        ("heir", "ALTER TABLE heir NO INHERIT second", above),
+    ] {
+        let table = parse(table);
+        let before = fingerprint(&mut session, &table).await.expect("a fingerprint");
+        db.as_app(&[sql]).await;
+        let now = fingerprint(&mut session, &table).await.expect("a fingerprint");
+        let what = changed(&before, &now);
+        assert!(before != now && what.contains(part), "{sql}: changed '{what}'");
+    }
+    for (table, sql) in [
+        ("rest", "ANALYZE whole"),
+        ("rest", "VACUUM FULL rest"),
+        ("rest", "REINDEX TABLE CONCURRENTLY rest"),
+        ("rest", "INSERT INTO whole VALUES (1000, 'y')"),
+        ("whole_1", "CREATE TABLE whole_3 PARTITION OF whole FOR VALUES IN (888)"),
+        ("heir", "INSERT INTO base VALUES (1)"),
+        ("heir", "CREATE TABLE sister () INHERITS (base)"),
+    ] {
+        let table = parse(table);
+        let before = fingerprint(&mut session, &table).await.expect("a fingerprint");
+        db.run(&[sql]).await;
+        let now = fingerprint(&mut session, &table).await.expect("a fingerprint");
+        assert_eq!(before, now, "{sql}: {}", changed(&before, &now));
+    }
+}
+
 on_both!(
     a_partition_is_what_a_native_alter_makes,
     an_heir_is_what_a_native_alter_makes,
     what_belongs_to_the_parent_is_refused,
     what_can_not_be_done_in_a_moment_is_refused,
+    to_attach_it_reads_nothing,
+    what_is_above_is_in_the_fingerprint,
 );

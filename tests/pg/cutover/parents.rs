@@ -297,6 +297,33 @@ async fn who_comes_meanwhile_waits_at_the_top(kind: Kind) {
     }
 }
 
+/// kill -9 in the copy and under the lock, then the same command again; or the cleanup.
+async fn osc_is_killed(kind: Kind) {
+    for (name, tree) in [("parents_kill_p", PARTITIONS), ("parents_kill_h", HEIRS)] {
+        let db = filled(kind, name, tree).await;
+        let before: u32 = db.one("SELECT 'leaf'::regclass::oid").await;
+        let sums = sum_of(&db, tree.top).await;
+        for (place, cleaned) in [("lock-granted", true), ("renamed", false)] {
+            let mut osc = Osc::alter(&db, tree.leaf, tree.alters[0]).pause_at(place).start();
+            block_in_place(|| osc.until_paused(place));
+            osc.signal("-KILL");
+            block_in_place(|| osc.wait());
+            if cleaned {
+                block_in_place(|| Osc::new(&db, "cleanup").run()).exited(0);
+                assert_eq!(db.leftovers().await, [""; 0]);
+            }
+            assert_eq!(
+                (db.one::<u32>("SELECT 'leaf'::regclass::oid").await, sum_of(&db, tree.top).await),
+                (before, sums.clone())
+            );
+        }
+        block_in_place(|| Osc::alter(&db, tree.leaf, tree.alters[0]).run()).exited(0);
+        assert_ne!(db.one::<u32>("SELECT 'leaf'::regclass::oid").await, before);
+        assert_eq!(sum_of(&db, tree.top).await, sums);
+        assert_eq!(db.leftovers().await.len(), 1, "the old table alone");
+    }
+}
+
 /// A TRUNCATE of the top is one of the partition.
 async fn the_top_is_truncated(kind: Kind) {
     for (name, tree) in [("parents_cut_p", PARTITIONS), ("parents_cut_h", HEIRS)] {
@@ -354,6 +381,7 @@ on_both!(
     a_partition_under_traffic,
     an_heir_under_traffic,
     who_comes_meanwhile_waits_at_the_top,
+    osc_is_killed,
     the_top_is_truncated,
     a_subscriber_of_the_top
 );
