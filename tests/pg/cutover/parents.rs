@@ -14,7 +14,7 @@ use rand::{Rng, SeedableRng};
 use tokio::task::{JoinHandle, block_in_place};
 use tokio_postgres::Statement;
 
-use crate::harness::{Database, Kind, Osc, Server, on_both, rows, wait_for};
+use crate::harness::{Database, Kind, Osc, Server, on_both, rows, run, wait_for};
 
 const ROWS: i32 = 1500;
 const WRITERS: i32 = 5;
@@ -183,7 +183,11 @@ async fn write(
 }
 
 async fn filled(kind: Kind, name: &str, tree: Tree) -> Database {
-    let db = Database::create(&Server::shared(kind), name).await;
+    filled_on(&Server::shared(kind), name, tree).await
+}
+
+async fn filled_on(server: &Server, name: &str, tree: Tree) -> Database {
+    let db = Database::create(server, name).await;
     db.as_app(tree.setup).await;
     let target = tree.insert[0].split_whitespace().nth(2).expect("a table");
     db.as_app(&[&format!("INSERT INTO {target} (id, version) SELECT g, 0 FROM generate_series(1, {ROWS}) g")]).await;
@@ -324,6 +328,46 @@ async fn osc_is_killed(kind: Kind) {
     }
 }
 
+/// One that analyzes a parent of plain inheritance holds its children; it gives way to the weak lock on the parent.
+async fn an_autovacuum_of_the_top_gives_way(kind: Kind) {
+    let slow = ["autovacuum_naptime=1s", "autovacuum_vacuum_cost_delay=100ms", "autovacuum_vacuum_cost_limit=1"];
+    let options: Vec<&str> = slow.iter().flat_map(|option| ["-c", option]).collect();
+    let server = Server::own(kind, "parents-vacuum", &options);
+    server.run(&["ALTER SYSTEM SET autovacuum = off", "SELECT pg_reload_conf()"]).await;
+    let db = filled_on(&server, "parents_vacuum", HEIRS).await;
+    // Nothing but that: a page each tenth of a second, and the children after the parent itself.
+    for table in ["leaf", "middle", "other"] {
+        run(&db.admin, &format!("ALTER TABLE {table} SET (autovacuum_enabled = off)")).await;
+    }
+    run(
+        &db.admin,
+        "ALTER TABLE tree SET (autovacuum_vacuum_threshold = 100000000, autovacuum_vacuum_insert_threshold = -1)",
+    )
+    .await;
+    let mut osc = Osc::alter(&db, "leaf", HEIRS.alters[0]).postponed().pause_at("before-lock").start();
+    block_in_place(|| osc.until_phase("ready"));
+    let writers = Writers::start(&db, HEIRS).await;
+    osc.go();
+    let paused = block_in_place(|| osc.until_paused("before-lock"));
+    run(&db.admin, "INSERT INTO tree SELECT -g, 0, repeat('n', 500) FROM generate_series(1, 200) g").await;
+    server.run(&["ALTER SYSTEM SET autovacuum = on", "SELECT pg_reload_conf()"]).await;
+    // It has come to the children.
+    let holds = "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE a.backend_type = 'autovacuum worker' \
+                 AND a.query LIKE '%ANALYZE public.tree%' AND l.relation = 'leaf'::regclass AND l.granted";
+    wait_for("an autovacuum that analyzes the parent", async || db.one::<u32>(holds).await > 0).await;
+    let begun = Instant::now();
+    paused.go();
+    block_in_place(|| osc.wait()).exited(0);
+    let took = begun.elapsed();
+    let (_, statements, longest) = writers.stop().await;
+    println!(
+        "{kind:?}: swapped after {} ms, {statements} statements, the longest {} ms",
+        took.as_millis(),
+        longest.as_millis()
+    );
+    assert!(longest < Duration::from_millis(200) + super::BUSY, "{longest:?}");
+}
+
 /// A TRUNCATE of the top is one of the partition.
 async fn the_top_is_truncated(kind: Kind) {
     for (name, tree) in [("parents_cut_p", PARTITIONS), ("parents_cut_h", HEIRS)] {
@@ -382,6 +426,7 @@ on_both!(
     an_heir_under_traffic,
     who_comes_meanwhile_waits_at_the_top,
     osc_is_killed,
+    an_autovacuum_of_the_top_gives_way,
     the_top_is_truncated,
     a_subscriber_of_the_top
 );
