@@ -57,7 +57,28 @@ pub async fn create(b: &mut Builder<'_>, like: &str, tail: &str) -> Result<()> {
     }
     made(b, format!("ALTER TABLE {shadow} NO INHERIT {shape}")).await?;
     b.run(format!("DROP TABLE {shape}")).await?;
+    identities(b).await?;
     comments(b).await
+}
+
+/// They are never inherited. The names and types of their sequences are mended with those of all tables.
+async fn identities(b: &mut Builder<'_>) -> Result<()> {
+    let sql = format!(
+        "SELECT a.attname, CASE a.attidentity WHEN 'a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END, \
+           format('INCREMENT %s MINVALUE %s MAXVALUE %s START %s CACHE %s %sCYCLE', q.seqincrement, q.seqmin, q.seqmax, q.seqstart, \
+             q.seqcache, CASE WHEN q.seqcycle THEN '' ELSE 'NO ' END) \
+         FROM pg_attribute a JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid \
+           AND d.refobjsubid = a.attnum AND d.classid = 'pg_class'::regclass AND d.deptype = 'i' \
+         JOIN pg_sequence q ON q.seqrelid = d.objid WHERE a.attrelid = {} AND a.attidentity <> '' ORDER BY a.attnum",
+        b.source.oid
+    );
+    for row in b.session.rows(&sql).await? {
+        let (name, kind) = (name_at(&row, 0), text_at(&row, 1).unwrap_or_default());
+        let (options, shadow) = (text_at(&row, 2).unwrap_or_default(), b.shadow().clone());
+        made(b, format!("ALTER TABLE {shadow} ALTER COLUMN {name} ADD GENERATED {kind} AS IDENTITY ({options})"))
+            .await?;
+    }
+    Ok(())
 }
 
 async fn made(b: &mut Builder<'_>, sql: String) -> Result<()> {
@@ -72,16 +93,6 @@ fn natively(b: &Builder<'_>, why: &str) -> Error {
 }
 
 async fn refuse(b: &mut Builder<'_>) -> Result<()> {
-    let identity = format!(
-        "SELECT attname FROM pg_attribute WHERE attrelid = {} AND attnum > 0 AND attidentity <> '' LIMIT 1",
-        b.source.oid
-    );
-    if let Some(name) = b.session.value(&identity).await? {
-        return Err(natively(
-            b,
-            &format!("it inherits, and its column {name} is an identity column, which is not supported yet"),
-        ));
-    }
     let unread = format!(
         "SELECT conname FROM pg_constraint WHERE conrelid = {} AND contype IN ('c', 'n') AND NOT convalidated \
            AND coalesce(to_jsonb(pg_constraint)->>'conenforced', 'true') = 'true' AND (coninhcount > 0 OR connoinherit) LIMIT 1",
@@ -113,7 +124,7 @@ pub async fn compare(b: &mut Builder<'_>) -> Result<()> {
     let lines = |of: &str| {
         format!(
             "SELECT 'column ' || a.attname AS what, ROW(row_number() OVER (ORDER BY a.attnum), a.atttypid, a.atttypmod, a.attcollation, \
-               a.attnotnull, a.attislocal, a.attinhcount, a.attgenerated, a.attstorage, a.attcompression, \
+               a.attnotnull, a.attislocal, a.attinhcount, a.attgenerated, a.attidentity, a.attstorage, a.attcompression, \
                pg_get_expr(d.adbin, d.adrelid))::text AS line \
              FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum \
              WHERE a.attrelid = {of} AND a.attnum > 0 AND NOT a.attisdropped \
