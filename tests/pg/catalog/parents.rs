@@ -114,11 +114,9 @@ async fn a_partition_is_what_a_native_alter_makes(kind: Kind) {
         same(&twin).await;
         twin.same_rows(&format!("SELECT * FROM {table} ORDER BY id")).await;
     }
-    if kind == Kind::Postgres {
-        let shadow = twin.alter("numbered_1", "SET (fillfactor = 80)").await;
-        assert!(!shadow.overriding);
-        same(&twin).await;
-    }
+    let shadow = twin.alter("numbered_1", "SET (fillfactor = 80)").await;
+    assert!(!shadow.overriding);
+    same(&twin).await;
     // It acts as natively, and takes part in what is done to the parent.
     for db in [&twin.osc, &twin.native] {
         db.as_app(&[
@@ -174,7 +172,38 @@ pub const INHERITING: &[&str] = &[
     "INSERT INTO t (g, a, b, z, own) SELECT i, i, 'b' || i, i, 'o' || i FROM generate_series(1, 100) i",
     "INSERT INTO adopted (id, z, w) SELECT i, i, 'w' FROM generate_series(1, 100) i",
     "INSERT INTO two VALUES ('in the parent', 1)",
+    // By two ways from one.
+    "CREATE TABLE d_top (a int CONSTRAINT a_positive CHECK (a > 0), g int GENERATED ALWAYS AS (a + 1) STORED)",
+    "CREATE TABLE d_left (b int) INHERITS (d_top)",
+    "CREATE TABLE d_right (b int NOT NULL) INHERITS (d_top)",
+    "CREATE TABLE d (id int PRIMARY KEY, c int) INHERITS (d_right, d_left)",
+    "INSERT INTO d (a, b, id) SELECT i, i, i FROM generate_series(1, 50) i",
 ];
+
+/// What 18 has beside that.
+const OF_18: &[&str] = &[
+    "CREATE TABLE new_top (a int CONSTRAINT a_not_null NOT NULL, v int GENERATED ALWAYS AS (a * 2) VIRTUAL, \
+       CONSTRAINT loose CHECK (a > 5) NOT ENFORCED)",
+    "CREATE TABLE new_heir (id int PRIMARY KEY, n int CONSTRAINT n_own NOT NULL NO INHERIT, a int CONSTRAINT a_not_null NOT NULL) INHERITS (new_top)",
+    "INSERT INTO new_heir (id, n, a) SELECT i, i, i FROM generate_series(1, 50) i",
+    "CREATE TABLE new_parts (id int PRIMARY KEY, v int GENERATED ALWAYS AS (id * 2) VIRTUAL, n int CONSTRAINT n_there NOT NULL) PARTITION BY RANGE (id)",
+    "CREATE TABLE new_part PARTITION OF new_parts FOR VALUES FROM (0) TO (100)",
+    "INSERT INTO new_parts (id, n) SELECT i, i FROM generate_series(1, 50) i",
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_18_has_is_what_a_native_alter_makes() {
+    let twin = Twin::new(Kind::Postgres, "parents_new", OF_18).await;
+    for (table, alter) in [
+        ("new_heir", "ALTER n TYPE bigint"),
+        ("new_heir", "ADD CONSTRAINT fresh CHECK (n > 0), ALTER a SET DEFAULT 3"),
+        ("new_part", "SET (fillfactor = 70), ALTER n SET DEFAULT 4"),
+    ] {
+        twin.alter(table, alter).await;
+        same(&twin).await;
+        twin.same_rows(&format!("SELECT * FROM {table} ORDER BY id")).await;
+    }
+}
 
 async fn an_heir_is_what_a_native_alter_makes(kind: Kind) {
     let twin = Twin::new(kind, "parents_heir", INHERITING).await;
@@ -185,10 +214,11 @@ async fn an_heir_is_what_a_native_alter_makes(kind: Kind) {
         ("t", "ALTER z SET NOT NULL, ALTER late SET DEFAULT 9, DROP CONSTRAINT o_own, SET (fillfactor = 60)"),
         ("adopted", "ALTER w TYPE varchar(10), ADD UNIQUE (w, id)"),
         ("sister", "ALTER extra TYPE bigint"),
+        ("d", "ALTER c TYPE bigint, ADD q int DEFAULT 8"),
     ] {
         eprintln!("-- {table}: {alter}");
         let shadow = twin.alter(table, alter).await;
-        assert_eq!(shadow.swap.above.len(), if table == "t" { 3 } else { 1 });
+        assert_eq!(shadow.swap.above.len(), if ["t", "d"].contains(&table) { 3 } else { 1 });
         same(&twin).await;
         twin.same_rows(&format!("SELECT * FROM {table} ORDER BY 1, 2, 3, 4")).await;
     }
@@ -205,13 +235,15 @@ async fn an_heir_is_what_a_native_alter_makes(kind: Kind) {
             "DELETE FROM two WHERE z = 5",
             "ALTER TABLE two DROP COLUMN late, ALTER z TYPE bigint",
             "ALTER TABLE top DROP CONSTRAINT g_positive, ADD added int DEFAULT 6",
+            "ALTER TABLE d_top DROP COLUMN g, DROP CONSTRAINT a_positive",
+            "ALTER TABLE d NO INHERIT d_right",
             "INSERT INTO sister (b) VALUES ('z')",
             "ALTER TABLE sister NO INHERIT two",
         ])
         .await;
     }
     same(&twin).await;
-    for table in ["top", "two", "t", "adopted", "sister"] {
+    for table in ["top", "two", "t", "adopted", "sister", "d_top"] {
         twin.same_rows(&format!("SELECT tableoid::regclass::text, x::text FROM {table} x ORDER BY 1, 2")).await;
     }
     twin.alter("t", "SET (fillfactor = 61)").await;
