@@ -1,4 +1,4 @@
-//! What hangs on the table and has to follow its name: one file a kind.
+//! What hangs on the table and has to follow its name, and what the table hangs under: one file a kind.
 //!
 //! All of it is found out when the shadow is built, in the same transaction. A kind that the ALTER may touch
 //! (by a rename, say) is made on the empty shadow before the ALTER and read back after it, so the server rewrites
