@@ -88,6 +88,12 @@ async fn same(twin: &Twin) {
 async fn a_partition_is_what_a_native_alter_makes(kind: Kind) {
     let mut setup = PARTITIONED.to_vec();
     setup.extend(IDENTITY);
+    // The same CHECK and NOT NULL, the parent's and its own.
+    setup.extend([
+        "CREATE TABLE own_too PARTITION OF s.\"Root %\" (id NOT NULL, v NOT NULL, CONSTRAINT positive CHECK (id > 0), \
+           CONSTRAINT below CHECK (id < 1000)) FOR VALUES FROM (-100) TO (0)",
+        "INSERT INTO own_too (id, k, v) VALUES (5, -5, 'five')",
+    ]);
     let twin = Twin::new(kind, "parents_partition", &setup).await;
     for (table, alter) in [
         ("leaf", "SET (fillfactor = 70), ALTER n SET DEFAULT 8, ADD CONSTRAINT small CHECK (k < 1000)"),
@@ -96,6 +102,7 @@ async fn a_partition_is_what_a_native_alter_makes(kind: Kind) {
         ("leaf", "DROP CONSTRAINT own_key, ALTER v DROP NOT NULL, ALTER v SET STORAGE EXTERNAL"),
         ("leaf", "ADD FOREIGN KEY (id) REFERENCES anchors"),
         ("later", "SET (autovacuum_enabled = off)"),
+        ("own_too", "DROP CONSTRAINT below, SET (fillfactor = 70)"),
         ("list_1", "ALTER v SET DEFAULT 'q'"),
         ("hash_1", "ADD CHECK (length(t) < 1000), SET (fillfactor = 90)"),
         ("hash_0", "ALTER id SET STATISTICS 5"),
@@ -128,7 +135,7 @@ async fn a_partition_is_what_a_native_alter_makes(kind: Kind) {
             "DELETE FROM leaf WHERE k = 500",
             "ALTER TABLE s.\"Root %\" ADD COLUMN added int DEFAULT 5",
             "CREATE INDEX ON s.middle (added)",
-            "ALTER TABLE s.\"Root %\" DROP CONSTRAINT positive",
+            "ALTER TABLE s.\"Root %\" DROP CONSTRAINT positive, ALTER v SET NOT NULL",
             "DROP TRIGGER of_middle ON s.middle",
         ])
         .await;
@@ -188,6 +195,8 @@ const OF_18: &[&str] = &[
     "INSERT INTO new_heir (id, n, a) SELECT i, i, i FROM generate_series(1, 50) i",
     "CREATE TABLE new_parts (id int PRIMARY KEY, v int GENERATED ALWAYS AS (id * 2) VIRTUAL, n int CONSTRAINT n_there NOT NULL) PARTITION BY RANGE (id)",
     "CREATE TABLE new_part PARTITION OF new_parts FOR VALUES FROM (0) TO (100)",
+    "CREATE TABLE own_part PARTITION OF new_parts (n CONSTRAINT n_too NOT NULL) FOR VALUES FROM (100) TO (200)",
+    "INSERT INTO new_parts (id, n) VALUES (150, 1)",
     "INSERT INTO new_parts (id, n) SELECT i, i FROM generate_series(1, 50) i",
 ];
 
@@ -198,6 +207,8 @@ async fn what_18_has_is_what_a_native_alter_makes() {
         ("new_heir", "ALTER n TYPE bigint"),
         ("new_heir", "ADD CONSTRAINT fresh CHECK (n > 0), ALTER a SET DEFAULT 3"),
         ("new_part", "SET (fillfactor = 70), ALTER n SET DEFAULT 4"),
+        ("own_part", "SET (fillfactor = 70), ALTER id SET NOT NULL"),
+        ("new_part", "ALTER n SET NOT NULL, ALTER n SET DEFAULT 5"),
     ] {
         twin.alter(table, alter).await;
         same(&twin).await;
@@ -363,6 +374,22 @@ async fn what_can_not_be_done_in_a_moment_is_refused(kind: Kind) {
         error.kind() == ErrorKind::Refused && error.what().contains("public.p above it belongs to postgres"),
         "{error}"
     );
+    // A parent on another server.
+    db.run(&[
+        "DROP TABLE p CASCADE",
+        "CREATE FOREIGN DATA WRAPPER nowhere",
+        "CREATE SERVER far FOREIGN DATA WRAPPER nowhere",
+        "CREATE FOREIGN TABLE distant (a int) SERVER far",
+    ])
+    .await;
+    db.run(&[&format!("ALTER FOREIGN TABLE distant OWNER TO {}", db.app_role())]).await;
+    db.as_app(&["CREATE TABLE t (id int PRIMARY KEY) INHERITS (distant)"]).await;
+    let error = build(&db, &mut session, "t", "SET (fillfactor = 50)").await.map(|_| ()).expect_err("far");
+    assert!(
+        error.kind() == ErrorKind::Refused && error.what().contains("public.distant, which is no table"),
+        "{error}"
+    );
+    db.as_app(&["CREATE TABLE p (id int PRIMARY KEY) PARTITION BY LIST (id)"]).await;
     // The tables above.
     for (table, words) in [("p", "one by one"), ("q", "others inherit")] {
         db.as_app(&[

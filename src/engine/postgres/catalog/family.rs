@@ -8,6 +8,8 @@ use crate::engine::postgres::session::{Session, number, text_at};
 use crate::engine::postgres::sql::{Ident, Table};
 use crate::error::Result;
 
+const NATIVELY: &str = "Run the ALTER natively.";
+
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Family {
     /// All that is above it, a parent always before its children: the order in which a query that names one of them locks.
@@ -48,15 +50,20 @@ impl Family {
                UNION SELECT i.inhparent, i.inhrelid, up.depth + 1 FROM up JOIN pg_inherits i ON i.inhrelid = up.oid) \
              SELECT c.oid, n.nspname, c.relname, pg_get_userbyid(c.relowner), pg_get_partkeydef(c.oid), \
                pg_get_expr(c.relpartbound, c.oid), \
-               (SELECT i.inhseqno FROM pg_inherits i WHERE i.inhrelid = {oid} AND i.inhparent = c.oid) \
+               (SELECT i.inhseqno FROM pg_inherits i WHERE i.inhrelid = {oid} AND i.inhparent = c.oid), c.relkind IN ('r', 'p') \
              FROM (SELECT oid, max(depth) AS depth FROM up GROUP BY oid) u JOIN pg_class c ON c.oid = u.oid \
              JOIN pg_namespace n ON n.oid = c.relnamespace ORDER BY u.depth DESC, c.oid"
         );
         let mut above = Vec::new();
         for row in session.rows(&sql).await? {
+            let parent = Table { schema: name_at(&row, 1), name: name_at(&row, 2) };
+            if row.get(7) != Some("t") {
+                let why = format!("it inherits from {}, which is no table of this server", parent.bare());
+                return Err(refused(table, &why).todo(NATIVELY));
+            }
             above.push(Ancestor {
                 oid: number(&row, 0)?,
-                table: Table { schema: name_at(&row, 1), name: name_at(&row, 2) },
+                table: parent,
                 owner: name_at(&row, 3),
                 key: text_at(&row, 4),
                 bound: text_at(&row, 5),
@@ -65,10 +72,27 @@ impl Family {
         }
         let bound = format!("SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE oid = {oid} AND relispartition");
         let family = Family { above, bound: session.value(&bound).await? };
+        if !family.above.is_empty() {
+            unread(session, table, oid).await?;
+        }
         if let (Some(_), [parent]) = (&family.bound, family.parents().as_slice()) {
             refuse(session, table, oid, parent).await?;
         }
         Ok(family)
+    }
+}
+
+/// Nothing makes a constraint that is inherited before the rows were looked at.
+async fn unread(session: &mut Session, table: &Table, oid: u32) -> Result<()> {
+    let sql = format!(
+        "SELECT k.conname FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid WHERE c.oid = {oid} AND k.contype IN ('c', 'n') \
+           AND NOT k.convalidated AND coalesce(to_jsonb(k)->>'conenforced', 'true') = 'true' \
+           AND (k.coninhcount > 0 OR (k.connoinherit AND NOT c.relispartition)) ORDER BY 1 LIMIT 1"
+    );
+    match session.value(&sql).await? {
+        None => Ok(()),
+        Some(name) => Err(refused(table, &format!("its constraint {name} is inherited, or NO INHERIT, and NOT VALID"))
+            .todo("Validate it first.")),
     }
 }
 
@@ -113,7 +137,7 @@ async fn refuse(session: &mut Session, table: &Table, oid: u32, parent: &Ancesto
             "what it is a partition of {way} the foreign key {}{leads}, and the server would look at all rows for it under the lock",
             name.bare()
         );
-        return Err(refused(table, &why).todo("Run the ALTER natively."));
+        return Err(refused(table, &why).todo(NATIVELY));
     }
     Ok(())
 }

@@ -24,6 +24,7 @@ use super::super::sql::{Ident, Table};
 use super::Parts;
 use crate::engine::postgres::catalog::Ancestor;
 use crate::engine::postgres::shadow::builder::Builder;
+use crate::engine::postgres::shadow::inherited;
 use crate::error::{Error, Kind, Result};
 
 /// The CHECK that says what the bound says.
@@ -91,6 +92,10 @@ pub async fn before(b: &mut Builder<'_>) -> Result<()> {
         b.run(super::super::alter::lex::requalify(&definition, &map)?).await?;
     }
     b.run(format!("ALTER TABLE {copy} ATTACH PARTITION {shadow} {bound}")).await.map_err(|error| refuses(b, error))?;
+    for column in own_not_null(b, &b.source.oid.to_string()).await? {
+        b.run(format!("ALTER TABLE {shadow} ALTER COLUMN {column} SET NOT NULL")).await?;
+    }
+    inherited::compare(b).await?;
     let (natively, here) = (indexes(b, &b.source.oid.to_string()).await?, indexes(b, &shadow.regclass()).await?);
     let other = here.iter().find(|one| !natively.contains(one)).or(natively.iter().find(|one| !here.contains(one)));
     if let Some((name, _)) = other {
@@ -101,6 +106,16 @@ pub async fn before(b: &mut Builder<'_>) -> Result<()> {
         return Err(b.refused(&why).todo("Build the table's index of that kind, or drop the one that is there twice."));
     }
     Ok(())
+}
+
+/// Columns whose NOT NULL is the partition's own as well as its parent's: to attach it makes them the parent's alone, and to say it
+/// once more gives them back. From 18 on.
+async fn own_not_null(b: &mut Builder<'_>, of: &str) -> Result<Vec<Ident>> {
+    let sql = format!(
+        "SELECT a.attname FROM pg_constraint k JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1] \
+         WHERE k.conrelid = {of} AND k.contype = 'n' AND k.conislocal AND k.coninhcount > 0 ORDER BY a.attnum"
+    );
+    Ok(b.session.rows(&sql).await?.iter().map(|row| name_at(row, 0)).collect())
 }
 
 /// Indexes of a table that are under one of its parent's, with what that is.
@@ -134,6 +149,7 @@ async fn partition(b: &mut Builder<'_>, bound: &str, parent: &Ancestor, parts: &
     let attach = format!("ALTER TABLE {copy} ATTACH PARTITION {shadow} {bound}");
     let detach = format!("ALTER TABLE {copy} DETACH PARTITION {shadow}");
     let drop = format!("ALTER TABLE {shadow} DROP CONSTRAINT {BOUND}");
+    let own = own_not_null(b, &shadow.regclass()).await?;
     // A hash has the parent's number in it.
     let there = b.session.value(&meant(shadow.regclass())).await?;
     b.run(detach.clone()).await?;
@@ -165,6 +181,7 @@ async fn partition(b: &mut Builder<'_>, bound: &str, parent: &Ancestor, parts: &
         b.run(format!("ALTER TABLE {shadow} ADD CONSTRAINT {BOUND} CHECK ({here})")).await?;
         join.push(format!("ALTER TABLE {original} DROP CONSTRAINT {BOUND}"));
     }
+    join.extend(own.iter().map(|column| format!("ALTER TABLE {original} ALTER COLUMN {column} SET NOT NULL")));
     Ok(join)
 }
 

@@ -8,7 +8,7 @@ use super::super::catalog::name_at;
 use super::super::session::{code, text_at};
 use super::super::sql::{Ident, Table, list, text};
 use super::builder::Builder;
-use super::heir;
+use super::{heir, inherited};
 use crate::error::Result;
 
 pub async fn create(b: &mut Builder<'_>) -> Result<()> {
@@ -59,7 +59,7 @@ pub async fn create(b: &mut Builder<'_>) -> Result<()> {
         _ => {}
     }
     if b.source.family.is_heir() {
-        heir::compare(b).await?;
+        inherited::compare(b).await?;
     }
     Ok(())
 }

@@ -6,20 +6,19 @@
 //! shape, what no stand-in has is its own, and the rest is not. What is both, its own and inherited, is said when the shadow is created. The
 //! swap does the same from the stand-ins to the real parents, so they stay until then.
 //!
-//! Whether it came out as it is in the table is compared, column by column; what did not is refused by its name.
+//! Whether it came out as it is in the table is compared (`inherited`); what did not is refused by its name.
 
 use super::super::catalog::name_at;
 use super::super::dependents::stand_in;
 use super::super::session::text_at;
 use super::super::sql::{Ident, Table, list, text};
 use super::builder::Builder;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Kind, Result};
 
 const SHAPE: &str = "osc_shape";
 
 /// `like` is what LIKE is to include, `tail` what stands behind the columns.
 pub async fn create(b: &mut Builder<'_>, like: &str, tail: &str) -> Result<()> {
-    refuse(b).await?;
     let (shadow, original) = (b.shadow().clone(), b.names.original.clone());
     let shape = Table { schema: shadow.schema.clone(), name: Ident::new(SHAPE) };
     // Before the shadow: whoever drops the schema goes by the numbers.
@@ -83,27 +82,12 @@ async fn identities(b: &mut Builder<'_>) -> Result<()> {
 
 async fn made(b: &mut Builder<'_>, sql: String) -> Result<()> {
     b.run(sql).await.map_err(|error| match error.kind() {
-        Kind::Definite => natively(b, "a copy of it can't be put under copies of its parents").caused_by(error),
+        Kind::Definite => {
+            let why = "a copy of it can't be put under copies of its parents";
+            b.refused(why).todo("Run the ALTER natively.").caused_by(error)
+        }
         _ => error,
     })
-}
-
-fn natively(b: &Builder<'_>, why: &str) -> Error {
-    b.refused(why).todo("Run the ALTER natively.")
-}
-
-async fn refuse(b: &mut Builder<'_>) -> Result<()> {
-    let unread = format!(
-        "SELECT conname FROM pg_constraint WHERE conrelid = {} AND contype IN ('c', 'n') AND NOT convalidated \
-           AND coalesce(to_jsonb(pg_constraint)->>'conenforced', 'true') = 'true' AND (coninhcount > 0 OR connoinherit) LIMIT 1",
-        b.source.oid
-    );
-    if let Some(name) = b.session.value(&unread).await? {
-        return Err(b
-            .refused(&format!("its constraint {name} is inherited, or NO INHERIT, and NOT VALID"))
-            .todo("Validate it first."));
-    }
-    Ok(())
 }
 
 async fn comments(b: &mut Builder<'_>) -> Result<()> {
@@ -117,32 +101,4 @@ async fn comments(b: &mut Builder<'_>) -> Result<()> {
         b.run(format!("COMMENT ON COLUMN {shadow}.{name} IS {}", text(&comment))).await?;
     }
     Ok(())
-}
-
-/// Refuses what is not in the shadow as it is in the table.
-pub async fn compare(b: &mut Builder<'_>) -> Result<()> {
-    let lines = |of: &str| {
-        format!(
-            "SELECT 'column ' || a.attname AS what, ROW(row_number() OVER (ORDER BY a.attnum), a.atttypid, a.atttypmod, a.attcollation, \
-               a.attnotnull, a.attislocal, a.attinhcount, a.attgenerated, a.attidentity, a.attstorage, a.attcompression, \
-               pg_get_expr(d.adbin, d.adrelid))::text AS line \
-             FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum \
-             WHERE a.attrelid = {of} AND a.attnum > 0 AND NOT a.attisdropped \
-             UNION ALL SELECT 'constraint ' || conname, ROW(contype, conislocal, coninhcount, connoinherit, convalidated, \
-               pg_get_constraintdef(oid))::text FROM pg_constraint WHERE conrelid = {of} AND contype IN ('c', 'n')"
-        )
-    };
-    let (old, new) = (lines(&b.source.oid.to_string()), lines(&b.shadow().regclass()));
-    let sql = format!(
-        "SELECT what FROM (({old} EXCEPT {new}) UNION ALL ({new} EXCEPT {old})) x ORDER BY 1 LIMIT 1",
-        old = format!("SELECT * FROM ({old}) o"),
-        new = format!("SELECT * FROM ({new}) n"),
-    );
-    match b.session.value(&sql).await? {
-        None => Ok(()),
-        Some(what) => Err(natively(
-            b,
-            &format!("it inherits, and its {what} can't be made in the way in which it is in the table"),
-        )),
-    }
 }

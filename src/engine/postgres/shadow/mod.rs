@@ -9,6 +9,7 @@ mod clone;
 pub mod columns;
 mod constraints;
 mod heir;
+pub mod inherited;
 pub mod keys;
 mod later;
 mod unique;
