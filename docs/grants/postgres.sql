@@ -12,7 +12,8 @@ GRANT pg_read_all_stats TO osc;
 
 -- The owner of the table:
 --   membership           publish the table (only an owner may), lock it, and give the new table the owner that the old one
---                        has. Nothing less than ownership may alter a table in PostgreSQL.
+--                        has. Nothing less than ownership may alter a table in PostgreSQL. A partition, or a table that
+--                        inherits, needs it for the owners of all that is above it too.
 GRANT app TO osc;
 
 -- On the database:

@@ -192,12 +192,13 @@ pub async fn drop_schema(session: &mut Session, schema: &Ident) -> Result<()> {
 async fn drop_schema_once(session: &mut Session, schema: &Ident) -> Result<()> {
     session.exec("BEGIN").await?;
     let dropped = async {
-        // One over the other: what depends on others goes first; sequences that a column owns go with it.
+        // One over the other: what depends on others goes first, who inherits too; sequences that a column owns go with it.
         let sql = format!(
             "SELECT CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, \
                c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
              WHERE n.nspname = {} AND c.relkind IN ('v', 'm', 'r', 'p', 'S') \
-             ORDER BY array_position(ARRAY['v', 'm', 'r', 'p', 'S'], c.relkind::text), c.oid DESC",
+             ORDER BY array_position(ARRAY['v', 'm', 'r', 'p', 'S'], c.relkind::text), \
+               EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid), c.oid DESC",
             text(schema.bare())
         );
         for row in session.rows(&sql).await? {

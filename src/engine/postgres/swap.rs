@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::dependents::matviews::Matview;
+use super::sql::Table;
 
 /// What has to hold of the rows when the tables are swapped, and nothing on the way has looked at: a foreign key that is
 /// validated only afterwards.
@@ -22,10 +23,13 @@ pub struct Check {
 /// The statements of one swap. All but `after` are of one transaction.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Swap {
+    /// The tables that it hangs under, the topmost first: nobody may maintain one of them meanwhile.
+    #[serde(default)]
+    pub above: Vec<Table>,
     /// Locks of dependents, outermost view first, before any table: the other way round an application that reads a view
     /// would be a deadlock (seen: 30 of 30 attempts failed).
     pub first: Vec<String>,
-    /// `LOCK TABLE ONLY … IN … MODE`: the table itself, then those that its foreign keys lead to and come from.
+    /// `LOCK TABLE ONLY … IN … MODE`: what it hangs under, from the top, the table itself, then those that its foreign keys lead to and come from.
     pub tables: Vec<String>,
     /// After the final sync: from taking the dependents off the old table to attaching them to the new one.
     pub statements: Vec<String>,

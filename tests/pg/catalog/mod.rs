@@ -7,6 +7,7 @@ mod hanging;
 mod long_names;
 mod matviews;
 mod open_sessions;
+mod parents;
 mod plain;
 mod references;
 mod refused;

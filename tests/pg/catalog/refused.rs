@@ -31,7 +31,7 @@ async fn what_depends_on_it_and_can_not_follow_is_named(kind: Kind) {
             "CREATE TABLE other (x int); CREATE RULE r AS ON INSERT TO other DO ALSO DELETE FROM TABLE",
         ),
         ("column x of table other", "CREATE TABLE other (x int DEFAULT nextval('TABLE_id_seq'))"),
-        ("inheritance", "CREATE TABLE other () INHERITS (TABLE)"),
+        ("inherit from it", "CREATE TABLE other () INHERITS (TABLE)"),
     ]
     .into_iter()
     .enumerate()

@@ -5,6 +5,7 @@ mod blocked;
 mod foreign;
 mod kills;
 mod matviews;
+mod parents;
 mod snapshots;
 mod stopped;
 

@@ -10,7 +10,7 @@ use crate::engine::postgres::sql::Table;
 use crate::error::Result;
 
 /// What it consists of, each with the query that prints it. `me` is the table's number, `rels` are the table and
-/// all views over it, `types` its row type and the array of it.
+/// all views over it, `types` its row type and the array of it, `above` all tables that it hangs under.
 const PARTS: &[(&str, &str)] = &[
     (
         "the table",
@@ -22,7 +22,7 @@ const PARTS: &[(&str, &str)] = &[
     (
         "columns",
         "SELECT ROW(a.attnum, a.attname, a.atttypid, a.atttypmod, a.attcollation, a.attnotnull, a.attgenerated, \
-           a.attidentity, a.attstattarget, a.attoptions::text, a.attstorage, a.attcompression, \
+           a.attidentity, a.attislocal, a.attinhcount, a.attstattarget, a.attoptions::text, a.attstorage, a.attcompression, \
            pg_get_expr(d.adbin, d.adrelid)) \
          FROM me JOIN pg_attribute a ON a.attrelid = me.oid LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum \
          WHERE a.attnum > 0 AND NOT a.attisdropped",
@@ -37,12 +37,13 @@ const PARTS: &[(&str, &str)] = &[
     ),
     (
         "constraints",
-        "SELECT ROW(c.conrelid::regclass, c.conname, c.contype, c.convalidated, c.connoinherit, pg_get_constraintdef(c.oid)) \
+        "SELECT ROW(c.conrelid::regclass, c.conname, c.contype, c.convalidated, c.connoinherit, c.conislocal, c.coninhcount, \
+           pg_get_constraintdef(c.oid)) \
          FROM me JOIN pg_constraint c ON me.oid IN (c.conrelid, c.confrelid)",
     ),
     (
         "triggers",
-        "SELECT ROW(pg_get_triggerdef(t.oid), t.tgenabled) FROM rels JOIN pg_trigger t ON t.tgrelid = rels.oid \
+        "SELECT ROW(pg_get_triggerdef(t.oid), t.tgenabled, t.tgparentid <> 0) FROM rels JOIN pg_trigger t ON t.tgrelid = rels.oid \
          WHERE NOT t.tgisinternal",
     ),
     (
@@ -121,11 +122,29 @@ const PARTS: &[(&str, &str)] = &[
          ) o(class, oid, name) JOIN pg_description d ON d.classoid = o.class AND d.objoid = o.oid",
     ),
     (
+        "what it hangs under",
+        "SELECT ROW(c.oid, n.nspname, c.relname, c.relkind, c.relowner, pg_get_partkeydef(c.oid), \
+           pg_get_expr(c.relpartbound, c.oid), p.partdefid) \
+         FROM above JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = c.relnamespace \
+         LEFT JOIN pg_partitioned_table p ON p.partrelid = c.oid \
+         UNION ALL SELECT ROW(i.inhrelid, i.inhparent, i.inhseqno, i.inhdetachpending) \
+         FROM (SELECT oid FROM me UNION SELECT oid FROM above) x JOIN pg_inherits i ON i.inhrelid = x.oid \
+         UNION ALL SELECT ROW(pg_get_expr(c.relpartbound, c.oid), pg_get_partition_constraintdef(c.oid)) \
+         FROM me JOIN pg_class c USING (oid) \
+         UNION ALL SELECT ROW(c.relname, p.relname) FROM me JOIN pg_index x ON x.indrelid = me.oid AND x.indisvalid \
+         JOIN pg_class c ON c.oid = x.indexrelid JOIN pg_inherits i ON i.inhrelid = c.oid JOIN pg_class p ON p.oid = i.inhparent \
+         UNION ALL SELECT ROW(pg_get_indexdef(x.indexrelid), EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = x.indexrelid)) \
+         FROM above JOIN pg_index x ON x.indrelid = above.oid \
+         JOIN pg_partitioned_table p ON p.partrelid = above.oid \
+         UNION ALL SELECT ROW(pg_get_triggerdef(t.oid), t.tgenabled) FROM above JOIN pg_trigger t ON t.tgrelid = above.oid \
+         JOIN pg_partitioned_table p ON p.partrelid = above.oid WHERE NOT t.tgisinternal AND t.tgtype & 1 = 1",
+    ),
+    (
         "what else depends on it",
         "SELECT ROW(u.classid, u.objid, u.deptype) FROM uses u \
          WHERE u.classid IN ('pg_proc'::regclass, 'pg_type'::regclass) \
             OR (u.classid = 'pg_class'::regclass AND u.refclassid = 'pg_type'::regclass) \
-         UNION ALL SELECT ROW(i.inhrelid, i.inhparent) FROM me JOIN pg_inherits i ON me.oid IN (i.inhrelid, i.inhparent) \
+         UNION ALL SELECT ROW(i.inhrelid, i.inhparent) FROM me JOIN pg_inherits i ON me.oid = i.inhparent \
          UNION ALL SELECT ROW(s.objsubid, s.provider, s.label) FROM me JOIN pg_seclabel s ON s.objoid = me.oid",
     ),
 ];
@@ -145,6 +164,8 @@ pub async fn fingerprint(session: &mut Session, table: &Table) -> Result<String>
            rels(oid) AS (SELECT oid FROM me UNION SELECT r.ev_class FROM rels \
              JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = rels.oid AND d.classid = 'pg_rewrite'::regclass \
              JOIN pg_rewrite r ON r.oid = d.objid AND r.rulename = '_RETURN'), \
+           above(oid) AS (SELECT i.inhparent FROM me JOIN pg_inherits i ON i.inhrelid = me.oid \
+             UNION SELECT i.inhparent FROM above JOIN pg_inherits i ON i.inhrelid = above.oid), \
            uses AS (SELECT DISTINCT d.classid, d.objid, d.refclassid, d.deptype FROM me JOIN pg_depend d \
              ON (d.refclassid = 'pg_class'::regclass AND d.refobjid = me.oid) \
              OR (d.refclassid = 'pg_type'::regclass AND d.refobjid IN (me.reltype, me.typarray)) \

@@ -1,7 +1,9 @@
 //! What the server's catalog says of a table, as far as a new table has to be made like it.
 
+mod family;
 mod fingerprint;
 
+pub use family::{Ancestor, Family};
 pub use fingerprint::{changed, fingerprint};
 
 use super::session::{Session, number, text_at};
@@ -24,6 +26,7 @@ pub struct Relation {
     pub force_row_security: bool,
     /// d, f, i, n.
     pub identity: String,
+    pub family: Family,
 }
 
 impl Relation {
@@ -36,8 +39,8 @@ impl Relation {
     pub async fn read(session: &mut Session, table: &Table) -> Result<Relation> {
         let sql = format!(
             "SELECT c.oid, pg_get_userbyid(c.relowner), am.amname, ts.spcname, c.relkind, c.relpersistence, \
-               c.relispartition, c.reloftype <> 0, \
-               EXISTS (SELECT FROM pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent)), \
+               c.reloftype <> 0, \
+               EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid), \
                (SELECT e.extname FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid \
                 WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refclassid = 'pg_extension'::regclass \
                   AND d.deptype = 'e'), \
@@ -49,17 +52,16 @@ impl Relation {
         );
         let row = session.row(&sql).await?;
         let is = |at: usize| row.get(at) == Some("t");
-        let extension = text_at(&row, 9).map(|name| format!("it belongs to the extension {name}"));
+        let extension = text_at(&row, 8).map(|name| format!("it belongs to the extension {name}"));
         let why = match (row.get(4), row.get(5)) {
-            (Some("p"), _) => Some("it is partitioned: alter its partitions one by one, natively, for now".to_string()),
+            (Some("p"), _) => Some("it is partitioned: alter its partitions one by one".to_string()),
             (kind, _) if kind != Some("r") => Some("it is no ordinary table".into()),
             (_, persistence) if persistence != Some("p") => {
                 Some("it is unlogged or temporary: its changes are in no stream".into())
             }
-            _ if is(6) => Some("it is a partition, and osc can't replace one yet".into()),
-            _ if is(7) => Some("it is a typed table (OF …)".into()),
-            _ if is(8) => Some("it takes part in inheritance".into()),
-            _ if is(10) => Some("it has a security label, which osc can't carry over".into()),
+            _ if is(6) => Some("it is a typed table (OF …)".into()),
+            _ if is(7) => Some("other tables inherit from it".into()),
+            _ if is(9) => Some("it has a security label, which osc can't carry over".into()),
             _ => extension,
         };
         if let Some(why) = why {
@@ -71,11 +73,13 @@ impl Relation {
             access_method: name_at(&row, 2),
             tablespace: text_at(&row, 3).map(Ident::new),
             options: Vec::new(),
-            types: vec![number(&row, 11)?, number(&row, 12)?],
-            row_security: is(13),
-            force_row_security: is(14),
-            identity: text_at(&row, 15).unwrap_or_default(),
+            types: vec![number(&row, 10)?, number(&row, 11)?],
+            row_security: is(12),
+            force_row_security: is(13),
+            identity: text_at(&row, 14).unwrap_or_default(),
+            family: Family::default(),
         };
+        relation.family = Family::read(session, table, relation.oid).await?;
         let sql = format!(
             "SELECT o.place || quote_ident(x.option_name) || '=' || quote_literal(x.option_value) FROM pg_class c \
              LEFT JOIN pg_class t ON t.oid = c.reltoastrelid \

@@ -1,4 +1,4 @@
-//! What hangs on the table and has to follow its name: one file a kind.
+//! What hangs on the table and has to follow its name, and what the table hangs under: one file a kind.
 //!
 //! All of it is found out when the shadow is built, in the same transaction. A kind that the ALTER may touch
 //! (by a rename, say) is made on the empty shadow before the ALTER and read back after it, so the server rewrites
@@ -11,6 +11,7 @@ mod foreign;
 mod functions;
 pub mod matviews;
 mod others;
+mod parents;
 mod policies;
 pub mod proofs;
 mod publications;
@@ -19,6 +20,8 @@ mod sequences;
 mod statistics;
 mod triggers;
 pub mod views;
+
+pub use parents::stand_in;
 
 use super::alter::Alter;
 use super::names::Names;
@@ -43,6 +46,10 @@ pub struct Parts {
     pub along: Vec<String>,
     /// When the new table has its name.
     pub attach: Vec<String>,
+    /// When all of that is on it: what puts it under its parents, and what they bring along.
+    pub join: Vec<String>,
+    /// The tables that it hangs under, the topmost first.
+    pub above: Vec<Table>,
     /// After the commit.
     pub after: Vec<String>,
     /// Foreign keys that `after` validates though nothing has shown yet that they hold.
@@ -56,7 +63,8 @@ pub struct Parts {
 impl Parts {
     pub fn swap(self, names: &Names) -> Swap {
         let (original, shadow, old) = (&names.original, &names.shadow, &names.old);
-        let mut tables = vec![format!("LOCK TABLE ONLY {original} IN ACCESS EXCLUSIVE MODE")];
+        let strong = |table: &Table| format!("LOCK TABLE ONLY {table} IN ACCESS EXCLUSIVE MODE");
+        let mut tables: Vec<String> = self.above.iter().chain([original]).map(strong).collect();
         tables.extend(self.tables);
         let mut statements = vec![
             format!("CREATE SCHEMA IF NOT EXISTS {}", old.schema),
@@ -68,7 +76,9 @@ impl Parts {
         statements.push(format!("ALTER TABLE {shadow} SET SCHEMA {}", original.schema));
         statements.extend(self.along);
         statements.extend(self.attach);
-        Swap { first: self.first, tables, statements, after: self.after, matviews: self.matviews, checks: Vec::new() }
+        statements.extend(self.join);
+        let Parts { above, first, after, matviews, .. } = self;
+        Swap { above, first, tables, statements, after, matviews, checks: Vec::new() }
     }
 }
 
@@ -104,11 +114,14 @@ pub struct StandIns {
     policies: Vec<elsewhere::Policy>,
     publications: Vec<publications::Publication>,
     statistics: Vec<(super::sql::Table, Ident)>,
+    /// What the tables above it are called meanwhile.
+    parents: Vec<(String, String)>,
 }
 
 impl StandIns {
     pub async fn make(b: &mut Builder<'_>, alter: &Alter) -> Result<StandIns> {
         others::refuse(b).await?;
+        parents::before(b).await?;
         let sequences = sequences::before(b).await?;
         let statistics = statistics::before(b).await?;
         let mut foreign = foreign::before(b).await?;
@@ -120,7 +133,18 @@ impl StandIns {
         let publications = publications::before(b).await?;
         let views = views::before(b).await?;
         let matviews = matviews::before(b).await?;
-        Ok(StandIns { sequences, foreign, clauses, views, matviews, policies: elsewhere, publications, statistics })
+        let parents = b.source.family.above.iter().map(|one| parents::says(b, one)).collect();
+        Ok(StandIns {
+            sequences,
+            foreign,
+            clauses,
+            views,
+            matviews,
+            policies: elsewhere,
+            publications,
+            statistics,
+            parents,
+        })
     }
 
     /// A message of the server about them, with the names that the user knows.
@@ -128,6 +152,7 @@ impl StandIns {
         let schema = names.shadow.schema.bare();
         let said =
             self.views.iter().map(views::View::says).chain(self.foreign.keys.iter().filter_map(foreign::Key::says));
+        let said = said.chain(self.parents.iter().cloned());
         let mut message = message.to_string();
         for (stand_in, name) in said {
             message = message.replace(&format!("{schema}.{stand_in}"), &name).replace(&stand_in, &name);
@@ -146,6 +171,7 @@ impl StandIns {
         publications::after(b, self.publications, &mut parts).await?;
         policies::after(b, &mut parts).await?;
         triggers::after(b, &mut parts).await?;
+        parents::after(b, &mut parts).await?;
         foreign::after(b, self.foreign, &mut parts).await?;
         functions::touch(b, &mut parts).await?;
         Ok(parts)

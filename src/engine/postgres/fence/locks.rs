@@ -5,7 +5,8 @@
 //!
 //! **Then the weak lock.** SHARE UPDATE EXCLUSIVE keeps no statement of the application's waiting, but makes an autovacuum
 //! that works on the table give way, after the server's `deadlock_timeout`; asked for the strong lock at once, it would
-//! outlast every attempt (seen: 15 of 15). One against wraparound does not give way, and is named.
+//! outlast every attempt (seen: 15 of 15). One against wraparound does not give way, and is named. The tables above it get it too: one
+//! that analyzes a parent of plain inheritance holds its children.
 //!
 //! **At last the strong ones, quickly.** From the first of them on the application's statements queue behind us. All of them
 //! together may take `lock_wait`, and never as long as `deadlock_timeout`: the server looks for deadlocks only among those
@@ -76,7 +77,9 @@ async fn attempt(
         .await?;
     let (table, shadow) = (&names.original, &names.shadow);
     one(session, other, &format!("LOCK TABLE ONLY {shadow} IN ACCESS EXCLUSIVE MODE"), weak, shadow).await?;
-    one(session, other, &format!("LOCK TABLE ONLY {table} IN SHARE UPDATE EXCLUSIVE MODE"), weak, table).await?;
+    for one_of in swap.above.iter().chain([table]) {
+        one(session, other, &format!("LOCK TABLE ONLY {one_of} IN SHARE UPDATE EXCLUSIVE MODE"), weak, table).await?;
+    }
     let begun = Instant::now();
     let mut granted = None;
     for statement in swap.first.iter().chain(&swap.tables) {

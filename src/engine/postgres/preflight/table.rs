@@ -12,8 +12,8 @@ use crate::error::Result;
 /// wrong thing to complain about.
 pub async fn kind(session: &mut Session, table: &Table) -> Result<()> {
     let sql = format!(
-        "SELECT c.relkind, c.relpersistence, c.relispartition, c.oid < 16384, \
-           EXISTS (SELECT FROM pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent)) \
+        "SELECT c.relkind, c.relpersistence, c.oid < 16384, \
+           EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid) \
          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = {} AND c.relname = {}",
         text(table.schema.bare()),
         text(table.name.bare())
@@ -22,16 +22,19 @@ pub async fn kind(session: &mut Session, table: &Table) -> Result<()> {
     let is = |at: usize| row.get(at) == Some("t");
     let kind = text_at(&row, 0).unwrap_or_default();
     let (what, todo) = match (kind.as_str(), row.get(1).unwrap_or_default()) {
-        _ if is(3) => ("one of the server's own", "Name a table of yours."),
-        ("p", _) => ("a partitioned table", "Osc can't change these yet: change it by a native ALTER TABLE."),
+        _ if is(2) => ("one of the server's own", "Name a table of yours."),
+        ("p", _) => (
+            "a partitioned table",
+            "Change its partitions one by one, where the ALTER is one that the server lets a partition have of its own \
+             (fillfactor, a tablespace, a default, a CHECK, a key); anything else by a native ALTER TABLE.",
+        ),
         ("f", _) => ("a foreign table", "Change the table on its own server."),
         ("v", _) => ("a view", "Change the table under the view, or the view itself by CREATE OR REPLACE VIEW."),
         ("m", _) => ("a materialized view", "Change the table under it, or make it anew."),
         ("S", _) => ("a sequence", "Change it by ALTER SEQUENCE."),
         (_, "u") => ("an unlogged table: its changes are in no stream", "Change it natively, or SET LOGGED it first."),
         (_, "t") => ("a temporary table", "Change it natively, in its own session."),
-        _ if is(2) => ("a partition", "Osc can't change these yet: change it by a native ALTER TABLE."),
-        _ if is(4) => ("a table that takes part in inheritance", "Change it by a native ALTER TABLE."),
+        _ if is(3) => ("a table from which others inherit", "Change it by a native ALTER TABLE."),
         _ => return Ok(()),
     };
     let mut problems = Problems::default();

@@ -8,6 +8,7 @@ use super::super::catalog::name_at;
 use super::super::session::{code, text_at};
 use super::super::sql::{Ident, Table, list, text};
 use super::builder::Builder;
+use super::{heir, inherited};
 use crate::error::Result;
 
 pub async fn create(b: &mut Builder<'_>) -> Result<()> {
@@ -23,12 +24,18 @@ pub async fn create(b: &mut Builder<'_>) -> Result<()> {
     let tablespace = b.source.tablespace.as_ref().map_or_else(String::new, |name| format!(" TABLESPACE {name}"));
     // Not by the session's default: SET ACCESS METHOD DEFAULT in the ALTER means that one.
     let using = format!(" USING {}", b.source.access_method);
-    let made = b
-        .run(format!(
-            "CREATE TABLE {shadow} (LIKE {original} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED \
-         INCLUDING IDENTITY INCLUDING STORAGE INCLUDING COMPRESSION INCLUDING COMMENTS){using}{with}{tablespace}"
-        ))
-        .await;
+    let (like, tail) = (
+        " INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED INCLUDING STORAGE INCLUDING COMPRESSION INCLUDING COMMENTS",
+        format!("{using}{with}{tablespace}"),
+    );
+    // From 17 on a partition has its identity from the top: it comes with ATTACH.
+    let shared = b.source.family.bound.is_some() && b.session.version >= 17;
+    let identity = if shared { "" } else { " INCLUDING IDENTITY" };
+    let made = if b.source.family.is_heir() {
+        heir::create(b, like, &tail).await
+    } else {
+        b.run(format!("CREATE TABLE {shadow} (LIKE {original}{like}{identity}){tail}")).await
+    };
     made.map_err(|error| match code(&error) {
         // The server thinks of the names of all sequences before it makes the first.
         Some(c) if c.code() == "42P07" => b
@@ -51,6 +58,9 @@ pub async fn create(b: &mut Builder<'_>) -> Result<()> {
         "f" => b.run(format!("ALTER TABLE {shadow} REPLICA IDENTITY FULL")).await?,
         "n" => b.run(format!("ALTER TABLE {shadow} REPLICA IDENTITY NOTHING")).await?,
         _ => {}
+    }
+    if b.source.family.is_heir() {
+        inherited::compare(b).await?;
     }
     Ok(())
 }

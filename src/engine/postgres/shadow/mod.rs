@@ -8,6 +8,8 @@ pub mod builder;
 pub mod clone;
 pub mod columns;
 mod constraints;
+mod heir;
+pub mod inherited;
 pub mod keys;
 mod later;
 mod unique;
