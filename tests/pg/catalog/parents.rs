@@ -179,6 +179,8 @@ pub const INHERITING: &[&str] = &[
     "INSERT INTO t (g, a, b, z, own) SELECT i, i, 'b' || i, i, 'o' || i FROM generate_series(1, 100) i",
     "INSERT INTO adopted (id, z, w) SELECT i, i, 'w' FROM generate_series(1, 100) i",
     "INSERT INTO two VALUES ('in the parent', 1)",
+    "CREATE PUBLICATION of_top FOR TABLE top WITH (publish = 'insert')",
+    "CREATE PUBLICATION of_two FOR TABLE ONLY two WITH (publish = 'insert')",
     // By two ways from one.
     "CREATE TABLE d_top (a int CONSTRAINT a_positive CHECK (a > 0), g int GENERATED ALWAYS AS (a + 1) STORED)",
     "CREATE TABLE d_left (b int) INHERITS (d_top)",

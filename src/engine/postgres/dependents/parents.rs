@@ -169,10 +169,8 @@ async fn partition(b: &mut Builder<'_>, bound: &str, parent: &Ancestor, parts: &
             return Err(b.refused(&why).todo(NATIVELY));
         }
     }
-    let mut tops = b.source.family.above.clone();
-    tops.truncate(1);
-    for top in &tops {
-        let top = stand_in(b, top);
+    // The others are partitions of it.
+    if let Some(top) = b.source.family.above.first().map(|top| stand_in(b, top)) {
         b.run(format!("DROP TABLE {top}")).await?;
     }
     parts.detach.push(format!("ALTER TABLE {} DETACH PARTITION {original}", parent.table));
