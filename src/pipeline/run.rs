@@ -363,7 +363,10 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
         if self.phase == Phase::Copy && self.copy.copied() {
             self.become_(Phase::Index);
         }
-        let caught_up = self.pending.len() <= self.settings.ready_keys && self.marks.lag(now) <= self.settings.calm;
+        // A mark may come out of the stream while its commit waits for a standby: no other can be sent then, and a lock would be
+        // held in vain for as long as it may be (seen).
+        let late = self.marks.lag(now).max(self.marks.waiting(now));
+        let caught_up = self.pending.len() <= self.settings.ready_keys && late <= self.settings.calm;
         if self.phase == Phase::Index
             && !self.building
             && self.held.is_none()

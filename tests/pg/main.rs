@@ -34,5 +34,7 @@ mod long_matrix;
 mod long_pgbench;
 #[path = "standby.rs"]
 mod long_standby;
+#[path = "traps.rs"]
+mod long_traps;
 #[path = "vacuum.rs"]
 mod long_vacuum;

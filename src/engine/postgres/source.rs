@@ -1,8 +1,8 @@
 //! The table where it is: marks, the ends of ranges, pressure, and the way to the fence.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::connect::Address;
 use super::fence::snapshots::{self, Since};
@@ -11,11 +11,14 @@ use super::marks::Marker;
 use super::mirror::Rewrite;
 use super::session::{Session, is_lost, number, text_at};
 use super::slot;
-use super::swap::Swap;
+use super::swap::{Check, Swap};
 use super::{catalog, dependents, held, state};
 use crate::engine::{Patience, Pressure, Source, disturbed};
 use crate::error::{Error, Result};
 use crate::model::{Key, KeyOrder, Token};
+
+/// How many times as long as a look at all rows took none is taken again.
+const REST: u32 = 20;
 
 pub struct PostgresSource {
     pub(super) address: Address,
@@ -29,6 +32,8 @@ pub struct PostgresSource {
     pub(super) swap: RefCell<Option<Swap>>,
     /// When the cutover was first thought of: older snapshots would miss the copy.
     pub(super) since: RefCell<Option<Since>>,
+    /// When the rows were last looked at for the new foreign keys, and how long that took.
+    looked: Cell<Option<(Instant, Duration)>>,
     watch: Watch,
     marker: Marker,
     reader: Kept,
@@ -94,6 +99,7 @@ impl PostgresSource {
             publication,
             swap: RefCell::new(None),
             since: RefCell::new(None),
+            looked: Cell::new(None),
             watch,
             marker,
             reader: Kept::default(),
@@ -126,11 +132,23 @@ impl PostgresSource {
         }
         let mut swap = dependents::plan(session, names, &self.rewrite.shadow).await?;
         follow::settings(&self.address, session, &mut swap.matviews).await?;
-        dependents::proofs::hold(&self.address, &swap.checks).await?;
+        self.look(&swap.checks).await?;
         // Whoever tidies up after the swap may be another process.
         state::put_after(session, &names.state, self.life, &swap.after, &swap.matviews).await?;
         *self.swap.borrow_mut() = Some(swap);
         snapshots::wait(session, &since, self.watch.snapshots).await
+    }
+
+    /// Whether the rows meet the new foreign keys: a look at whole tables, which a swap that is tried again and again must not take
+    /// each time.
+    async fn look(&self, checks: &[Check]) -> Result<()> {
+        if self.looked.get().is_some_and(|(at, took)| at.elapsed() < took * REST) {
+            return Ok(());
+        }
+        let begun = Instant::now();
+        dependents::proofs::hold(&self.address, checks).await?;
+        self.looked.set(Some((Instant::now(), begun.elapsed())));
+        Ok(())
     }
 
     async fn feel(&self) -> Result<Pressure> {

@@ -35,6 +35,7 @@ const SETUP: &[&str] = &[
     "CREATE MATERIALIZED VIEW mine AS SELECT id, b FROM t",
     "CREATE FUNCTION f_matview() RETURNS text LANGUAGE plpgsql AS $$ DECLARE r mine%ROWTYPE; BEGIN SELECT * INTO r FROM mine WHERE id = 4; RETURN r.b; END $$",
     "CREATE FUNCTION f_matviews() RETURNS text LANGUAGE plpgsql AS $$ DECLARE rs mine[]; BEGIN SELECT array_agg(x ORDER BY id) INTO rs FROM mine x; RETURN (rs[2]).b; END $$",
+    "CREATE FUNCTION f_json_matview() RETURNS text LANGUAGE plpgsql AS $$ DECLARE r mine; BEGIN r := jsonb_populate_record(NULL::mine, '{\"b\": 5}'); RETURN r.b; END $$",
     // Is in the middle of its work while the tables are swapped.
     "CREATE PROCEDURE p_long() LANGUAGE plpgsql AS $$ DECLARE r t%ROWTYPE; BEGIN SELECT * INTO r FROM t WHERE id = 1; COMMIT; \
        PERFORM pg_advisory_lock(77); SELECT * INTO r FROM t WHERE id = 2; INSERT INTO log VALUES ('long ' || r.b); COMMIT; \
@@ -56,6 +57,7 @@ const CALLS: &[&str] = &[
     "SELECT f_cursor()",
     "SELECT f_matview()",
     "SELECT f_matviews()",
+    "SELECT f_json_matview()",
     "SELECT f_outer()",
     "SELECT other.f_there()",
     "SELECT s_sum()",
