@@ -19,6 +19,7 @@ use tokio::time::Instant;
 
 use super::connect::Address;
 use super::feed::{self, PostgresFeed};
+use super::fence::follow;
 use super::fence::outcome;
 use super::finished;
 use super::identity::{self, Found};
@@ -181,6 +182,10 @@ impl opening::Prepared for Prepared {
         statements.extend(self.shadow.later.iter().flat_map(|index| index.statements.iter().cloned()));
         statements.push(format!("ANALYZE {}", names.shadow));
         statements.push("BEGIN  -- the cutover, to the COMMIT".to_owned());
+        statements.push(format!("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE", names.shadow));
+        for table in swap.above.iter().chain([&names.original]) {
+            statements.push(format!("LOCK TABLE ONLY {table} IN SHARE UPDATE EXCLUSIVE MODE"));
+        }
         for part in [&swap.first, &swap.tables, &swap.statements] {
             statements.extend(part.iter().cloned());
         }
@@ -189,7 +194,7 @@ impl opening::Prepared for Prepared {
         for matview in &swap.matviews {
             statements.extend(matview.make.iter().cloned());
             statements.push(format!("REFRESH MATERIALIZED VIEW {}", matview.twin));
-            statements.push(format!("-- then it takes the place of {}", matview.name));
+            statements.extend(follow::place_statements(names, matview));
         }
         statements.push(format!("SELECT pg_drop_replication_slot({})", text(&names.slot)));
         statements.push(format!("DROP SCHEMA {}, {}", names.shadow.schema, names.state.schema));

@@ -127,23 +127,32 @@ async fn make(session: &mut Session, names: &Names, matview: &Matview, populated
     Ok(())
 }
 
+/// The last step, but for the views over it: they are said anew, as they are then, before the DROP.
+pub fn place_statements(names: &Names, Matview { name, twin, .. }: &Matview) -> [String; 3] {
+    let old = Table { schema: names.old.schema.clone(), name: name.name.clone() };
+    [
+        format!("ALTER MATERIALIZED VIEW {name} SET SCHEMA {}", old.schema),
+        format!("ALTER MATERIALIZED VIEW {twin} SET SCHEMA {}", name.schema),
+        format!("DROP MATERIALIZED VIEW {old}"),
+    ]
+}
+
 /// Puts the twin into the place of the other one, in the caller's transaction.
 async fn place(session: &mut Session, names: &Names, matview: &Matview) -> Result<()> {
     let begun = Instant::now();
-    let (name, twin) = (&matview.name, &matview.twin);
+    let name = &matview.name;
     let found = session.row(&format!("SELECT c.oid, concat_ws(', ', c.reltype, t.typarray) FROM pg_class c JOIN pg_type t ON t.oid = c.reltype WHERE c.oid = {}", name.regclass())).await?;
     let (oid, types): (u32, _) = (number(&found, 0)?, text_at(&found, 1).unwrap_or_default());
     let over = views::over(session, oid, &types).await?;
-    let old = Table { schema: names.old.schema.clone(), name: name.name.clone() };
-    let aside = format!("ALTER MATERIALIZED VIEW {name} SET SCHEMA {}", old.schema);
+    let [aside, along, drop] = place_statements(names, matview);
     for lock in views::locks(&over.iter().collect::<Vec<_>>()).into_iter().chain([aside]) {
         let wait = TRY.saturating_sub(begun.elapsed()).min(LOCK_WAIT).as_millis().max(1);
         session.exec(&format!("SET LOCAL lock_timeout = {wait}; {lock}")).await?;
     }
     // As they were read before the move: with the name that the twin is going to have.
-    let mut statements = vec![format!("ALTER MATERIALIZED VIEW {twin} SET SCHEMA {}", name.schema)];
+    let mut statements = vec![along];
     statements.extend(over.iter().map(|view| view.replace(&view.definition)));
-    statements.push(format!("DROP MATERIALIZED VIEW {old}"));
+    statements.push(drop);
     session.exec_all(&statements).await
 }
 
