@@ -19,8 +19,8 @@ use tokio::time::Instant;
 
 use super::connect::Address;
 use super::feed::{self, PostgresFeed};
-use super::fence::follow;
 use super::fence::outcome;
+use super::fence::{follow, locks};
 use super::finished;
 use super::identity::{self, Found};
 use super::lanes::{Desk, Lanes};
@@ -182,10 +182,7 @@ impl opening::Prepared for Prepared {
         statements.extend(self.shadow.later.iter().flat_map(|index| index.statements.iter().cloned()));
         statements.push(format!("ANALYZE {}", names.shadow));
         statements.push("BEGIN  -- the cutover, to the COMMIT".to_owned());
-        statements.push(format!("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE", names.shadow));
-        for table in swap.above.iter().chain([&names.original]) {
-            statements.push(format!("LOCK TABLE ONLY {table} IN SHARE UPDATE EXCLUSIVE MODE"));
-        }
+        statements.extend(locks::patient(names, swap).into_iter().map(|(_, lock)| lock));
         for part in [&swap.first, &swap.tables, &swap.statements] {
             statements.extend(part.iter().cloned());
         }

@@ -57,6 +57,14 @@ pub async fn take(
     }
 }
 
+/// Those that are asked for before the application has to wait, each with its table: the shadow's, and the weak ones.
+pub fn patient<'a>(names: &'a Names, swap: &'a Swap) -> Vec<(&'a Table, String)> {
+    let weak = swap.above.iter().chain([&names.original]);
+    let weak = weak.map(|table| (table, "SHARE UPDATE EXCLUSIVE"));
+    let all = [(&names.shadow, "ACCESS EXCLUSIVE")].into_iter().chain(weak);
+    all.map(|(table, mode)| (table, format!("LOCK TABLE ONLY {table} IN {mode} MODE"))).collect()
+}
+
 async fn attempt(
     session: &mut Session,
     other: &mut Session,
@@ -75,10 +83,9 @@ async fn attempt(
             (weak + hold).as_millis()
         ))
         .await?;
-    let (table, shadow) = (&names.original, &names.shadow);
-    one(session, other, &format!("LOCK TABLE ONLY {shadow} IN ACCESS EXCLUSIVE MODE"), weak, shadow).await?;
-    for one_of in swap.above.iter().chain([table]) {
-        one(session, other, &format!("LOCK TABLE ONLY {one_of} IN SHARE UPDATE EXCLUSIVE MODE"), weak, table).await?;
+    let table = &names.original;
+    for (one_of, lock) in patient(names, swap) {
+        one(session, other, &lock, weak, one_of).await?;
     }
     let begun = Instant::now();
     let mut granted = None;

@@ -16,7 +16,7 @@
 //! wants to know that the standby has it too waits for a mark.
 
 pub mod follow;
-mod locks;
+pub mod locks;
 pub mod outcome;
 pub mod snapshots;
 mod watchdog;
