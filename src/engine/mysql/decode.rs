@@ -118,14 +118,19 @@ impl Decoder {
         self.track.boundary()
     }
 
-    /// The stream begins anew at the boundary, on this server: what was read of a transaction is void.
-    pub fn reconnected(&mut self, server: String) {
+    /// The stream begins anew at the boundary, on this server, which has these transactions prepared: what was read of
+    /// a transaction is void.
+    pub fn reconnected(&mut self, server: String, prepared: &[Xid]) -> Result<()> {
         self.tables.clear();
         self.track.reconnected(server);
         if let Group::Xa { keys, .. } = std::mem::replace(&mut self.group, Group::None) {
             self.prepared.refund(&keys);
         }
         self.mark = None;
+        for (xid, keys) in self.prepared.reconnected(prepared)? {
+            self.ended(xid, keys, 0);
+        }
+        Ok(())
     }
 
     /// Takes in one event. Events inside of a compressed transaction come one by one after it.
@@ -217,22 +222,15 @@ impl Decoder {
             }
             Verdict::XaStart(xid) => self.xa_start(xid),
             Verdict::XaCommit(xid) => {
-                if self.prepared.ends_twice(&xid) {
-                    return Err(disturbed(format!(
-                        "XA COMMIT {} stands in the binlog, whose transaction had ended before: the server has died since, and \
-                         took that back. Which of its rows are in the table can't be told any more.",
-                        xid.describe()
-                    ))
-                    .todo("Remove the run with `osc cleanup` and begin anew."));
-                }
-                if let Some((keys, changes)) = self.prepared.take(&xid) {
-                    self.out.put(Item::XaCommit(xid));
-                    self.out.extend(keys, changes);
+                if let Some((keys, changes)) = self.prepared.commit(&xid)? {
+                    self.ended(xid, keys, changes);
                 }
                 self.commit();
             }
             Verdict::XaRollback(xid) => {
-                self.prepared.take(&xid);
+                if let Some((keys, changes)) = self.prepared.rollback(&xid)? {
+                    self.ended(xid, keys, changes);
+                }
                 self.commit();
             }
             Verdict::Disturbance(what) => {
@@ -242,6 +240,12 @@ impl Decoder {
             }
         }
         Ok(())
+    }
+
+    /// The keys of a prepared transaction, to be read when the server has carried out its end.
+    fn ended(&mut self, xid: Xid, keys: Vec<Key>, changes: u64) {
+        self.out.put(Item::XaCommit(xid));
+        self.out.extend(keys, changes);
     }
 
     fn xa_start(&mut self, xid: Xid) {
@@ -258,10 +262,7 @@ impl Decoder {
         self.track.commit();
         self.tables.clear();
         if let Some(token) = self.mark.take() {
-            let from = match self.prepared.oldest() {
-                Some(before) => before.clone(),
-                None => self.track.boundary().clone(),
-            };
+            let from = self.prepared.oldest().unwrap_or_else(|| self.track.boundary()).clone();
             self.out.put(Item::Mark { token, from, prepared: self.prepared.count() });
         }
     }

@@ -3,6 +3,7 @@
 
 mod again;
 mod failover;
+mod taken_back;
 
 use mysql_async::prelude::Queryable;
 

@@ -82,11 +82,11 @@ impl Recover {
                         overdue.filter(|(_, (xid, _))| listed.contains(xid)).map(|(_, (xid, _))| xid.describe());
                     self.open.retain(|number, (xid, _)| *number > upto || listed.contains(xid));
                     if let Some(xid) = stuck {
-                        return Poll::Ready(Err(Error::definite(format!(
-                            "XA COMMIT {xid} stands in the binlog, but the server still has the transaction prepared."
+                        return Poll::Ready(Err(Error::stopped(format!(
+                            "The end of the XA transaction {xid} stands in the binlog, but the server has it prepared."
                         ))
                         .table("The table was not swapped and is as the application left it.")
-                        .todo("Look at XA RECOVER, and decide on this transaction; then start again.")));
+                        .todo("Commit it or roll it back, as XA RECOVER lists it; then run the same command: it goes on where it stopped.")));
                     }
                 }
                 (Err(error), Some(_)) => return Poll::Ready(Err(error.with_kind(Kind::Stopped))),
@@ -112,6 +112,18 @@ async fn ask(address: Address, session: Option<Session>, pause: Duration) -> Ans
             }
         },
     };
+    match prepared(&mut session).await {
+        Ok(xids) => (Some(session), Ok(xids)),
+        Err(error) => {
+            tokio::time::sleep(RETRY).await;
+            (None, Err(error))
+        }
+    }
+}
+
+/// What the server has prepared. Empty on a MySQL that does not let osc see it: there XA COMMIT is carried out in the
+/// order of the binlog, and is not taken back.
+pub async fn prepared(session: &mut Session) -> Result<Vec<Xid>> {
     match session.all::<(i64, usize, usize, Vec<u8>)>("XA RECOVER").await {
         Ok(rows) => {
             let xids = rows.into_iter().map(|(format, gtrid, bqual, data)| {
@@ -119,15 +131,9 @@ async fn ask(address: Address, session: Option<Session>, pause: Duration) -> Ans
                 let bqual = rest.get(..bqual).unwrap_or(rest);
                 Xid { format: format as u32, gtrid: gtrid.to_vec(), bqual: bqual.to_vec() }
             });
-            (Some(session), Ok(xids.collect()))
+            Ok(xids.collect())
         }
-        // MySQL wants a privilege for this, and carries XA COMMIT out in the order of the binlog anyway.
-        Err(error) if matches!(code(&error), Some(1227 | 1401)) && !session.flavor.is_mariadb() => {
-            (Some(session), Ok(Vec::new()))
-        }
-        Err(error) => {
-            tokio::time::sleep(RETRY).await;
-            (None, Err(error))
-        }
+        Err(error) if matches!(code(&error), Some(1227 | 1401)) && !session.flavor.is_mariadb() => Ok(Vec::new()),
+        Err(error) => Err(error),
     }
 }

@@ -13,6 +13,8 @@ use rand::Rng;
 use tokio::sync::oneshot;
 
 use super::position::Spot;
+use super::recover;
+use super::xa::Xid;
 use super::{Batch, Options, Shared};
 use crate::engine::mysql::connect::Address;
 use crate::engine::mysql::decode::Decoder;
@@ -157,12 +159,14 @@ impl Reader {
             () = stopped(&self.shared) => return End::Stopped,
             opened = opening => opened,
         };
-        let (mut stream, server) = match opened {
+        let (mut stream, server, prepared) = match opened {
             Ok(Ok(opened)) => opened,
             Ok(Err(error)) => return sorted(error),
             Err(_) => return End::Lost(Error::transient("The server did not begin the binlog stream in time.")),
         };
-        self.decoder.reconnected(server);
+        if let Err(error) = self.decoder.reconnected(server, &prepared) {
+            return End::Fatal(error);
+        }
         let begun = self.decoder.boundary().clone();
         loop {
             let next = match stream.next().now_or_never() {
@@ -268,11 +272,17 @@ async fn stopped(shared: &Shared) {
     }
 }
 
-/// Opens the stream at a boundary; returns it with the server's identity.
-async fn open(address: &Address, from: &Spot, server_id: u32, heartbeat: Duration) -> Result<(BinlogStream, String)> {
+/// Opens the stream at a boundary; returns it with the server's identity and what it had prepared before.
+async fn open(
+    address: &Address,
+    from: &Spot,
+    server_id: u32,
+    heartbeat: Duration,
+) -> Result<(BinlogStream, String, Vec<Xid>)> {
     let mut session = Session::open(address).await?;
     let server = session.identity().await?;
     failover::prove(&mut session, from, &server).await?;
+    let prepared = recover::prepared(&mut session).await?;
     // A slow reader makes the server wait in its write; heartbeats tell a quiet server from a dead one.
     let heartbeat = heartbeat.as_nanos();
     let sets = format!(
@@ -286,7 +296,7 @@ async fn open(address: &Address, from: &Spot, server_id: u32, heartbeat: Duratio
         None => request.with_filename(from.file.as_bytes()).with_pos(from.pos),
     };
     let stream = session.into_conn().get_binlog_stream(request).await.map_err(sort)?;
-    Ok((stream, server))
+    Ok((stream, server, prepared))
 }
 
 /// Whether another connection may do better.
