@@ -19,8 +19,7 @@ use tokio::time::Instant;
 
 use super::connect::Address;
 use super::feed::{self, PostgresFeed};
-use super::fence::outcome;
-use super::fence::{follow, locks};
+use super::fence::{follow, locks, outcome};
 use super::finished;
 use super::identity::{self, Found};
 use super::lanes::{Desk, Lanes};

@@ -80,16 +80,20 @@ impl Relation {
             family: Family::default(),
         };
         relation.family = Family::read(session, table, relation.oid).await?;
-        let sql = format!(
-            "SELECT o.place || quote_ident(x.option_name) || '=' || quote_literal(x.option_value) FROM pg_class c \
-             LEFT JOIN pg_class t ON t.oid = c.reltoastrelid \
-             CROSS JOIN LATERAL (VALUES ('', c.reloptions), ('toast.', t.reloptions)) o(place, options) \
-             CROSS JOIN LATERAL pg_options_to_table(o.options) WITH ORDINALITY x WHERE c.oid = {} ORDER BY o.place, x.ordinality",
-            relation.oid
-        );
-        relation.options = session.rows(&sql).await?.iter().filter_map(|row| text_at(row, 0)).collect();
+        relation.options = options(session, relation.oid).await?;
         Ok(relation)
     }
+}
+
+/// The storage parameters of a relation, those of its TOAST table too, each as it stands in `WITH (…)`.
+pub async fn options(session: &mut Session, oid: u32) -> Result<Vec<String>> {
+    let sql = format!(
+        "SELECT o.place || quote_ident(x.option_name) || '=' || quote_literal(x.option_value) FROM pg_class c \
+         LEFT JOIN pg_class t ON t.oid = c.reltoastrelid \
+         CROSS JOIN LATERAL (VALUES ('', c.reloptions), ('toast.', t.reloptions)) o(place, options) \
+         CROSS JOIN LATERAL pg_options_to_table(o.options) WITH ORDINALITY x WHERE c.oid = {oid} ORDER BY o.place, x.ordinality"
+    );
+    Ok(session.rows(&sql).await?.iter().filter_map(|row| text_at(row, 0)).collect())
 }
 
 /// A column of a row as a name.

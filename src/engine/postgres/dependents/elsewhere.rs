@@ -8,7 +8,7 @@
 use super::super::alter::lex::requalify;
 use super::super::catalog::name_at;
 use super::super::session::text_at;
-use super::super::sql::{Ident, Table};
+use super::super::sql::{Ident, Table, text};
 use super::Parts;
 use crate::engine::postgres::shadow::builder::Builder;
 use crate::error::Result;
@@ -21,16 +21,13 @@ pub struct Policy {
 }
 
 /// USING and WITH CHECK of a policy, of a table that is a number or a regclass.
-fn expressions_sql(name: &Ident, of: &str) -> String {
-    format!(
+async fn expressions(b: &mut Builder<'_>, name: &Ident, of: &str, map: &[(Table, Table)]) -> Result<String> {
+    let sql = format!(
         "SELECT pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid) FROM pg_policy \
          WHERE polrelid = {of} AND polname = {}",
-        super::super::sql::text(name.bare())
-    )
-}
-
-async fn expressions(b: &mut Builder<'_>, name: &Ident, of: &str, map: &[(Table, Table)]) -> Result<String> {
-    let row = b.session.row(&expressions_sql(name, of)).await?;
+        text(name.bare())
+    );
+    let row = b.session.row(&sql).await?;
     let mut out = String::new();
     for (at, clause) in ["USING", "WITH CHECK"].into_iter().enumerate() {
         if let Some(expression) = text_at(&row, at) {
@@ -73,17 +70,15 @@ pub async fn before(b: &mut Builder<'_>) -> Result<Vec<Policy>> {
 
 pub async fn after(b: &mut Builder<'_>, policies: Vec<Policy>, parts: &mut Parts) -> Result<()> {
     let map = [(b.names.shadow.clone(), b.names.original.clone())];
-    let mut seen: Vec<Table> = Vec::new();
     for Policy { name, table, stand_in } in &policies {
         let clauses = expressions(b, name, &stand_in.regclass(), &map).await?;
         parts.attach.push(format!("ALTER POLICY {name} ON {table}{clauses}"));
-        if !seen.contains(table) {
-            parts.first.push(format!("LOCK TABLE ONLY {table} IN ACCESS EXCLUSIVE MODE"));
-            seen.push(table.clone());
-        }
     }
-    for Policy { stand_in, .. } in &policies {
-        b.run(format!("DROP TABLE IF EXISTS {stand_in}")).await?;
+    // They come table by table.
+    for several in policies.chunk_by(|one, next| one.table == next.table) {
+        let Some(Policy { table, stand_in, .. }) = several.first() else { continue };
+        parts.first.push(format!("LOCK TABLE ONLY {table} IN ACCESS EXCLUSIVE MODE"));
+        b.run(format!("DROP TABLE {stand_in}")).await?;
     }
     Ok(())
 }

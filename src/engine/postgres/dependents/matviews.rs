@@ -13,7 +13,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::alter::lex::requalify;
-use super::super::catalog::name_at;
+use super::super::catalog::{name_at, options};
 use super::super::session::{code, number, text_at};
 use super::super::sql::{Ident, Table, list};
 use super::{Parts, others, views};
@@ -62,7 +62,7 @@ pub async fn before(b: &mut Builder<'_>) -> Result<Vec<StandIn>> {
         let types = text_at(&row, 7).unwrap_or_default();
         may_follow(b, &name, &owner, oid, &types, row.get(8) == Some("t")).await?;
         let twin = Table { schema: b.shadow().schema.clone(), name: name.name.clone() };
-        let with = options(b, oid).await?;
+        let with = options(b.session, oid).await?;
         let with = if with.is_empty() { String::new() } else { format!(" WITH ({})", list(&with)) };
         let tablespace = text_at(&row, 6).map_or_else(String::new, |name| format!(" TABLESPACE {name}"));
         let storage = format!(" USING {}{with}{tablespace}", text_at(&row, 5).unwrap_or_default());
@@ -104,16 +104,6 @@ async fn may_follow(
     Ok(())
 }
 
-async fn options(b: &mut Builder<'_>, oid: u32) -> Result<Vec<String>> {
-    let sql = format!(
-        "SELECT o.place || quote_ident(x.option_name) || '=' || quote_literal(x.option_value) FROM pg_class c \
-         LEFT JOIN pg_class t ON t.oid = c.reltoastrelid \
-         CROSS JOIN LATERAL (VALUES ('', c.reloptions), ('toast.', t.reloptions)) o(place, options) \
-         CROSS JOIN LATERAL pg_options_to_table(o.options) WITH ORDINALITY x WHERE c.oid = {oid} ORDER BY o.place, x.ordinality"
-    );
-    Ok(b.session.rows(&sql).await?.iter().filter_map(|row| text_at(row, 0)).collect())
-}
-
 fn create(twin: &Table, storage: &str, definition: &str) -> String {
     let query = definition.trim_end().trim_end_matches(';');
     format!("CREATE MATERIALIZED VIEW {twin}{storage} AS {query} WITH NO DATA")
@@ -130,7 +120,7 @@ async fn made(b: &mut Builder<'_>, name: &Table, oid: u32, twin: &Table, owner: 
         storage(b, oid, twin).await?;
         clone::indexes(b, oid, twin).await?;
         clone::comments(b, oid, twin, "MATERIALIZED VIEW").await?;
-        column_comments(b, oid, twin).await?;
+        clone::column_comments(b, oid, twin).await?;
         clone::grants(b, "TABLE", name, twin).await
     };
     all.await.map_err(|error| match code(&error).map(|c| c.code().to_owned()).as_deref() {
@@ -161,20 +151,6 @@ async fn storage(b: &mut Builder<'_>, oid: u32, twin: &Table) -> Result<()> {
         }
         if let Some(method) = text_at(&row, 2) {
             b.run(format!("ALTER TABLE {twin} ALTER COLUMN {column} SET COMPRESSION {method}")).await?;
-        }
-    }
-    Ok(())
-}
-
-async fn column_comments(b: &mut Builder<'_>, oid: u32, twin: &Table) -> Result<()> {
-    let sql = format!(
-        "SELECT a.attname, col_description(a.attrelid, a.attnum) FROM pg_attribute a \
-         WHERE a.attrelid = {oid} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"
-    );
-    for row in b.session.rows(&sql).await? {
-        if let Some(comment) = text_at(&row, 1) {
-            let comment = super::super::sql::text(&comment);
-            b.run(format!("COMMENT ON COLUMN {twin}.{} IS {comment}", name_at(&row, 0))).await?;
         }
     }
     Ok(())

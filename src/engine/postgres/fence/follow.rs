@@ -141,7 +141,11 @@ pub fn place_statements(names: &Names, Matview { name, twin, .. }: &Matview) -> 
 async fn place(session: &mut Session, names: &Names, matview: &Matview) -> Result<()> {
     let begun = Instant::now();
     let name = &matview.name;
-    let found = session.row(&format!("SELECT c.oid, concat_ws(', ', c.reltype, t.typarray) FROM pg_class c JOIN pg_type t ON t.oid = c.reltype WHERE c.oid = {}", name.regclass())).await?;
+    let sql = format!(
+        "SELECT c.oid, concat_ws(', ', c.reltype, t.typarray) FROM pg_class c JOIN pg_type t ON t.oid = c.reltype WHERE c.oid = {}",
+        name.regclass()
+    );
+    let found = session.row(&sql).await?;
     let (oid, types): (u32, _) = (number(&found, 0)?, text_at(&found, 1).unwrap_or_default());
     let over = views::over(session, oid, &types).await?;
     let [aside, along, drop] = place_statements(names, matview);

@@ -12,7 +12,6 @@
 //! that this does not see. READ COMMITTED holds one only while a statement runs, so who is idle in a transaction and holds
 //! one will use it again. Of one that is at a statement nobody knows under which level it runs; it counts when
 //! its snapshot is old too, not just its transaction. A statement that is a transaction of its own ends with it and doesn't count.
-
 //!
 //! **On a standby** they have the same effect, as soon as the swap is replayed there (seen on 15.18 and 18.6: not one row, no
 //! error, as after a native ALTER that rewrites the table). A standby with `hot_standby_feedback` tells the oldest transaction

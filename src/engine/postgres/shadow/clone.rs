@@ -261,6 +261,19 @@ pub async fn comments(b: &mut Builder<'_>, oid: u32, shadow: &Table, kind: &str)
     Ok(())
 }
 
+/// Of columns, where LIKE does not bring them.
+pub async fn column_comments(b: &mut Builder<'_>, oid: u32, shadow: &Table) -> Result<()> {
+    let sql = format!(
+        "SELECT a.attname, d.description FROM pg_attribute a JOIN pg_description d ON d.classoid = 'pg_class'::regclass \
+           AND d.objoid = a.attrelid AND d.objsubid = a.attnum WHERE a.attrelid = {oid} AND NOT a.attisdropped ORDER BY a.attnum"
+    );
+    for row in b.session.rows(&sql).await? {
+        let (name, comment) = (name_at(&row, 0), text_at(&row, 1).unwrap_or_default());
+        b.run(format!("COMMENT ON COLUMN {shadow}.{name} IS {}", text(&comment))).await?;
+    }
+    Ok(())
+}
+
 /// Gives `to` exactly the grants of `from`, whatever default privileges have given it. `kind` is TABLE or SEQUENCE.
 pub async fn grants(b: &mut Builder<'_>, kind: &str, from: &Table, to: &Table) -> Result<()> {
     let (source, made) = (from.regclass(), to.regclass());

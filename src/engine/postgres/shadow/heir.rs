@@ -11,8 +11,9 @@
 use super::super::catalog::name_at;
 use super::super::dependents::stand_in;
 use super::super::session::text_at;
-use super::super::sql::{Ident, Table, list, text};
+use super::super::sql::{Ident, Table, list};
 use super::builder::Builder;
+use super::clone;
 use crate::error::{Kind, Result};
 
 const SHAPE: &str = "osc_shape";
@@ -57,7 +58,8 @@ pub async fn create(b: &mut Builder<'_>, like: &str, tail: &str) -> Result<()> {
     made(b, format!("ALTER TABLE {shadow} NO INHERIT {shape}")).await?;
     b.run(format!("DROP TABLE {shape}")).await?;
     identities(b).await?;
-    comments(b).await
+    let oid = b.source.oid;
+    clone::column_comments(b, oid, &shadow).await
 }
 
 /// They are never inherited. The names and types of their sequences are mended with those of all tables.
@@ -88,17 +90,4 @@ async fn made(b: &mut Builder<'_>, sql: String) -> Result<()> {
         }
         _ => error,
     })
-}
-
-async fn comments(b: &mut Builder<'_>) -> Result<()> {
-    let sql = format!(
-        "SELECT a.attname, d.description FROM pg_attribute a JOIN pg_description d ON d.classoid = 'pg_class'::regclass \
-           AND d.objoid = a.attrelid AND d.objsubid = a.attnum WHERE a.attrelid = {} AND NOT a.attisdropped ORDER BY a.attnum",
-        b.source.oid
-    );
-    for row in b.session.rows(&sql).await? {
-        let (name, comment, shadow) = (name_at(&row, 0), text_at(&row, 1).unwrap_or_default(), b.shadow().clone());
-        b.run(format!("COMMENT ON COLUMN {shadow}.{name} IS {}", text(&comment))).await?;
-    }
-    Ok(())
 }
