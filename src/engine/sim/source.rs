@@ -18,6 +18,9 @@ use crate::engine::{Patience, Pressure, Source};
 use crate::error::{Error, Result};
 use crate::model::{Key, KeyOrder, Token};
 
+/// In one of so many times that the server is loaded it is the engine itself that holds, and the copy alone.
+const ENDANGERED: u64 = 3;
+
 /// The gauge that the throttle watches, and the value at which it holds.
 pub const GAUGE: &str = "Threads_running";
 pub const LOADED: u64 = 20;
@@ -103,11 +106,17 @@ impl Source for SimSource {
             return Err(Error::transient("The load could not be read."));
         }
         let loaded = self.faults.on() && self.server.dice.chance(self.server.plan.loaded_pm);
+        let mut hold = None;
         if loaded {
-            self.server.count(|c| c.throttled += 1);
+            let mut times = 0;
+            self.server.count(|c| {
+                c.throttled += 1;
+                times = c.throttled;
+            });
+            hold = (times % ENDANGERED == 0).then(|| "log: the server is about to give it up".to_owned());
         }
         let value = if loaded { LOADED } else { 1 };
-        Ok(Pressure { load: vec![(GAUGE.to_owned(), value as f64)], ..Pressure::default() })
+        Ok(Pressure { load: vec![(GAUGE.to_owned(), value as f64)], hold, ..Pressure::default() })
     }
 
     async fn before_fence(&self) -> Result<()> {
