@@ -24,7 +24,8 @@ pub const ALTERS: [&str; 4] = [
 /// The failpoints that a run on this kind of server comes by.
 pub fn places(kind: Kind) -> Vec<&'static str> {
     let only_mariadb = ["rename-queued", "sentry-dropped"];
-    let names = osc::failpoint::NAMES.into_iter().filter(|name| !["slot-made", "index-built"].contains(name));
+    let names =
+        osc::failpoint::NAMES.into_iter().filter(|name| !["slot-made", "index-built", "follower-made"].contains(name));
     names.filter(|name| kind.is_mariadb() || !only_mariadb.contains(name)).collect()
 }
 
