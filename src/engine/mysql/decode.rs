@@ -270,10 +270,7 @@ impl Decoder {
     fn xa_prepare(&mut self, data: &[u8]) -> Result<()> {
         let one_phase = Bytes(data).uint(1)? != 0;
         let before = self.track.boundary().clone();
-        if !one_phase
-            && let Group::Xa { xid, keys, changes } = std::mem::replace(&mut self.group, Group::None)
-            && !keys.is_empty()
-        {
+        if !one_phase && let Group::Xa { xid, keys, changes } = std::mem::replace(&mut self.group, Group::None) {
             self.prepared.add(xid, keys, changes, before);
         }
         self.commit();

@@ -120,12 +120,15 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Keeps the keys of a transaction that was prepared.
+    /// Keeps the keys of a transaction that was prepared; one that did not change our table has none.
     pub fn add(&mut self, xid: Xid, keys: Vec<Key>, changes: u64, before: Spot) {
         // An XID may be used again once its transaction has ended.
         if let Some(at) = self.ended.iter().position(|ended| ended.xid == xid) {
             self.forget(at);
             self.ended.remove(at);
+        }
+        if keys.is_empty() {
+            return;
         }
         self.numbers += 1;
         self.waiting.push(Waiting { xid, keys, changes, before, number: self.numbers });
@@ -308,9 +311,12 @@ mod tests {
             assert_eq!(end(&mut p, ends[0]), ends[0].then(|| (keys.clone(), 1)));
             assert_eq!(end(&mut p, ends[1]), Some((keys.clone(), 0)), "{ends:?}");
             // Another transaction of the same name.
-            prepare(&mut p, &one, &[], 8);
+            prepare(&mut p, &one, &keys, 8);
             assert_eq!((p.oldest().unwrap().pos, p.ended_bytes), (8, 0));
-            assert_eq!(end(&mut p, ends[1]), ends[1].then(|| (Vec::new(), 1)));
+            assert_eq!(end(&mut p, ends[1]), ends[1].then(|| (keys.clone(), 1)));
+            // And one that changes other tables.
+            prepare(&mut p, &one, &[], 9);
+            assert_eq!((end(&mut p, ends[1]), p.count(), p.ended_bytes), (None, 0, 0));
         }
     }
 
@@ -337,13 +343,14 @@ mod tests {
             prepare(&mut p, &numbered(n), &keys, 4);
             p.commit(&numbered(n)).unwrap();
         }
+        let key = vec![Key::new(b"k")];
         assert!(p.bytes == 0 && p.ended_bytes <= ENDED_BYTES && p.commit(&numbered(99)).unwrap().is_some());
         assert!(p.commit(&numbered(0)).unwrap_err().what().contains("took that back"));
         for n in 100..2 * ENDED {
-            prepare(&mut p, &numbered(n), &[], 4);
+            prepare(&mut p, &numbered(n), &key, 4);
             p.rollback(&numbered(n)).unwrap();
         }
-        assert_eq!((p.ended.len(), p.ended_bytes), (ENDED, 0));
+        assert_eq!((p.ended.len(), p.ended_bytes), (ENDED, ENDED * cost(&key)));
         assert!(p.commit(&numbered(0)).unwrap().is_none());
     }
 }
