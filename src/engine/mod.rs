@@ -57,7 +57,7 @@ pub struct Pressure {
 pub struct Patience {
     /// For the lock to be granted, while the application's new statements queue behind us.
     pub lock_wait: Duration,
-    /// From the grant of the lock to the end of the swap.
+    /// From the grant of the lock to the end of the swap; half of it for the drain.
     pub hold: Duration,
 }
 

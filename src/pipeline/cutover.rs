@@ -169,7 +169,7 @@ impl<'a, S: Source, M: Mirror> Run<'a, S, M> {
     }
 
     fn drain(&mut self, fence: S::Fence, mark: Token, since: Instant, now: Instant) {
-        // What then is left of the hold is for the final sync and the swap: a drain that ends later only holds the application up.
+        // The other half is for the final sync and the swap: a drain that takes longer would hold the application up for nothing.
         if self.cutover.given_up || now - since > self.settings.patience.hold / 2 {
             tracing::info!("the stream was not drained in time; the lock is given back");
             return self.release(fence);

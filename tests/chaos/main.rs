@@ -6,6 +6,7 @@
 //!
 //! This is MySQL and MariaDB; `pgchaos` is the same on PostgreSQL. What differs between them is `site`.
 
+mod places;
 mod plan;
 mod round;
 mod rounds;

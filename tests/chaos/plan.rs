@@ -8,7 +8,8 @@ use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, SeedableRng};
 
 use crate::harness::Kind;
-use crate::site::{ALTERS, places};
+use crate::places::places;
+use crate::site::ALTERS;
 
 /// What happens to one life of the run.
 #[derive(Debug, Clone)]

@@ -21,12 +21,9 @@ pub const ALTERS: [&str; 4] = [
     "DROP INDEX orders_customer, ADD COLUMN extra BIGINT",
 ];
 
-/// The failpoints that a run on this kind of server comes by.
-pub fn places(kind: Kind) -> Vec<&'static str> {
-    let only_mariadb = ["rename-queued", "sentry-dropped"];
-    let names =
-        osc::failpoint::NAMES.into_iter().filter(|name| !["slot-made", "index-built", "follower-made"].contains(name));
-    names.filter(|name| kind.is_mariadb() || !only_mariadb.contains(name)).collect()
+/// As the page of failpoints calls it.
+pub fn server(kind: Kind) -> &'static str {
+    if kind.is_mariadb() { "MariaDB" } else { "MySQL" }
 }
 
 /// The table `orders`, and `plain` of the same definition.

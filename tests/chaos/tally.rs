@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::harness::Kind;
+use crate::places::places;
 use crate::rounds::{COMPLETE, SHORT};
-use crate::site::places;
 
 /// What happened in one round that went well.
 #[derive(Debug, Clone, Default)]

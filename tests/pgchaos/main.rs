@@ -1,5 +1,7 @@
 //! Crashes without end, on PostgreSQL: the rounds of `chaos`, at another site.
 
+#[path = "../chaos/places.rs"]
+mod places;
 #[path = "../chaos/plan.rs"]
 mod plan;
 #[path = "../chaos/round.rs"]

@@ -16,10 +16,9 @@ pub const ALTERS: [&str; 4] = [
     "ALTER COLUMN amount TYPE numeric(12, 2), ADD COLUMN extra bigint",
 ];
 
-/// The failpoints that a run comes by.
-pub fn places(_kind: Kind) -> Vec<&'static str> {
-    let only_mariadb = ["rename-queued", "sentry-dropped"];
-    osc::failpoint::NAMES.into_iter().filter(|name| !only_mariadb.contains(name)).collect()
+/// As the page of failpoints calls it.
+pub fn server(_kind: Kind) -> &'static str {
+    "PostgreSQL"
 }
 
 /// The table `orders`, and `twin.orders` of the same definition.

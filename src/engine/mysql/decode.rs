@@ -244,7 +244,7 @@ impl Decoder {
 
     /// The keys of a prepared transaction, to be read when the server has carried out its end.
     fn ended(&mut self, xid: Xid, keys: Vec<Key>, changes: u64) {
-        self.out.put(Item::XaCommit(xid));
+        self.out.put(Item::XaEnd(xid));
         self.out.extend(keys, changes);
     }
 

@@ -231,7 +231,7 @@ impl MySqlFeed {
                     self.quiet.fruitless = 0;
                     self.marks.seen(*token, batch.number);
                 }
-                Ok(Item::XaCommit(xid)) => self.recover.add(batch.number, xid.clone()),
+                Ok(Item::XaEnd(xid)) => self.recover.add(batch.number, xid.clone()),
                 Ok(Item::Keys { .. }) => {}
             }
             self.queued_bytes += cost(&batch);
@@ -259,7 +259,7 @@ impl MySqlFeed {
                     self.at = from;
                     return Some(Event::Mark { token, position });
                 }
-                Ok(Item::XaCommit(_)) | Err(_) => {}
+                Ok(Item::XaEnd(_)) | Err(_) => {}
             }
         }
         None

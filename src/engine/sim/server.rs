@@ -98,8 +98,8 @@ impl Server {
         self.violation.borrow().clone()
     }
 
-    pub fn count(&self, change: impl FnOnce(&mut Counts)) {
-        change(&mut self.counts.borrow_mut());
+    pub fn count<T>(&self, change: impl FnOnce(&mut Counts) -> T) -> T {
+        change(&mut self.counts.borrow_mut())
     }
 
     pub fn counts(&self) -> Counts {

@@ -106,15 +106,14 @@ impl Source for SimSource {
             return Err(Error::transient("The load could not be read."));
         }
         let loaded = self.faults.on() && self.server.dice.chance(self.server.plan.loaded_pm);
-        let mut hold = None;
-        if loaded {
-            let mut times = 0;
-            self.server.count(|c| {
+        let endangered = loaded
+            && self.server.count(|c| {
                 c.throttled += 1;
-                times = c.throttled;
+                let endangered = c.throttled.is_multiple_of(ENDANGERED);
+                c.endangered += u64::from(endangered);
+                endangered
             });
-            hold = (times % ENDANGERED == 0).then(|| "log: the server is about to give it up".to_owned());
-        }
+        let hold = endangered.then(|| "log: the server is about to give it up".to_owned());
         let value = if loaded { LOADED } else { 1 };
         Ok(Pressure { load: vec![(GAUGE.to_owned(), value as f64)], hold, ..Pressure::default() })
     }

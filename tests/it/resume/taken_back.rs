@@ -158,12 +158,27 @@ async fn with_osc() {
     }
 }
 
+/// osc outlives the server, and dies before they end: what it has stored meanwhile is no place behind them.
+#[tokio::test]
+async fn before_osc() {
+    let mut c = Crash::new("taken-back-before").await;
+    let run = c.ready().await;
+    c.work().await;
+    c.crash().await;
+    tokio::time::sleep(HELD).await;
+    run.signal("-KILL");
+    run.wait();
+    let run = c.alter().start();
+    tokio::time::sleep(HELD).await;
+    assert!(c.db.tables().await.contains(&"t_osc_new".to_owned()), "it has swapped too early");
+    c.end().await;
+    run.wait().exited(0);
+    c.right().await;
+}
+
 /// Nobody ends them again: the run stops, and goes on when somebody has.
 #[tokio::test]
-async fn for_good() {
-    if std::env::var_os("OSC_TEST_FULL").is_none() {
-        return;
-    }
+async fn long_for_good() {
     let mut c = Crash::new("taken-back-for-good").await;
     let run = c.ready().await;
     c.work().await;

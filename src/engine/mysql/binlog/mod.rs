@@ -57,8 +57,9 @@ impl Default for Options {
 pub enum Item {
     /// Keys of changed rows of our table, and how many row changes they stand for.
     Keys { keys: Vec<Key>, changes: u64 },
-    /// The keys that follow are those of a prepared transaction, whose XA COMMIT stands here.
-    XaCommit(Xid),
+    /// The keys that follow are those of a prepared transaction: its end stands here, and they wait until the server has carried
+    /// it out.
+    XaEnd(Xid),
     /// A mark of this life, after its transaction; the stream can be read again from the place. So many
     /// transactions that changed our table were prepared and not decided on when it was committed.
     Mark { token: Token, from: Spot, prepared: usize },

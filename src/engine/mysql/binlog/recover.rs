@@ -1,4 +1,4 @@
-//! Whether an XA COMMIT that stands in the binlog has been carried out.
+//! Whether the end of an XA transaction that stands in the binlog has been carried out.
 //!
 //! Ordinary commits become visible in the order of the binlog. XA COMMIT does not on MariaDB: it is
 //! written to the binlog first and carried out by the storage engine afterwards, outside of that
@@ -20,8 +20,9 @@ use crate::engine::mysql::connect::Address;
 use crate::engine::mysql::session::{Session, code};
 use crate::error::{Error, Kind, Result};
 
-/// Between two looks at the same transaction.
+/// An end that came since is asked for at once; the longer the last one waits, the longer the pause between two looks.
 const PAUSE: Duration = Duration::from_millis(2);
+const PAUSE_MOST: Duration = Duration::from_millis(250);
 /// After an error.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -30,7 +31,7 @@ type Answer = (Option<Session>, Result<Vec<Xid>>);
 pub struct Recover {
     address: Address,
     session: Option<Session>,
-    /// XA COMMITs that were received, by their numbers.
+    /// Ends that were received, by their numbers.
     open: BTreeMap<u64, (Xid, Instant)>,
     /// The question that is being asked, and the last number that it answers for.
     asking: Option<(JoinHandle<Answer>, u64)>,
@@ -42,7 +43,7 @@ impl Recover {
         Recover { address: address.clone(), session: None, open: BTreeMap::new(), asking: None, patience }
     }
 
-    /// An XA COMMIT was received.
+    /// The end of a transaction was received.
     pub fn add(&mut self, number: u64, xid: Xid) {
         self.open.insert(number, (xid, Instant::now()));
     }
@@ -61,7 +62,8 @@ impl Recover {
             }
             let Some((task, upto)) = &mut self.asking else {
                 let Some((&upto, (_, since))) = self.open.last_key_value() else { return Poll::Pending };
-                let pause = if since.elapsed() < PAUSE { Duration::ZERO } else { PAUSE };
+                let pause = if since.elapsed() < PAUSE { Duration::ZERO } else { (since.elapsed() / 10).max(PAUSE) };
+                let pause = pause.min(PAUSE_MOST);
                 let (session, address) = (self.session.take(), self.address.clone());
                 self.asking = Some((tokio::spawn(ask(address, session, pause)), upto));
                 continue;
@@ -121,19 +123,22 @@ async fn ask(address: Address, session: Option<Session>, pause: Duration) -> Ans
     }
 }
 
-/// What the server has prepared. Empty on a MySQL that does not let osc see it: there XA COMMIT is carried out in the
-/// order of the binlog, and is not taken back.
+/// What the server has prepared. On MySQL this needs XA_RECOVER_ADMIN.
+pub async fn listed(session: &mut Session) -> Result<Vec<Xid>> {
+    let rows: Vec<(i64, usize, usize, Vec<u8>)> = session.all("XA RECOVER").await?;
+    let xid = |(format, gtrid, bqual, data): (i64, usize, usize, Vec<u8>)| {
+        let (gtrid, rest) = data.split_at_checked(gtrid).unwrap_or((&data, &[]));
+        let bqual = rest.get(..bqual).unwrap_or(rest);
+        Xid { format: format as u32, gtrid: gtrid.to_vec(), bqual: bqual.to_vec() }
+    };
+    Ok(rows.into_iter().map(xid).collect())
+}
+
+/// The same, but empty on a MySQL that does not let osc see it: there XA COMMIT is carried out in the order of the binlog, and
+/// is not taken back.
 pub async fn prepared(session: &mut Session) -> Result<Vec<Xid>> {
-    match session.all::<(i64, usize, usize, Vec<u8>)>("XA RECOVER").await {
-        Ok(rows) => {
-            let xids = rows.into_iter().map(|(format, gtrid, bqual, data)| {
-                let (gtrid, rest) = data.split_at_checked(gtrid).unwrap_or((&data, &[]));
-                let bqual = rest.get(..bqual).unwrap_or(rest);
-                Xid { format: format as u32, gtrid: gtrid.to_vec(), bqual: bqual.to_vec() }
-            });
-            Ok(xids.collect())
-        }
+    match listed(session).await {
         Err(error) if matches!(code(&error), Some(1227 | 1401)) && !session.flavor.is_mariadb() => Ok(Vec::new()),
-        Err(error) => Err(error),
+        other => other,
     }
 }

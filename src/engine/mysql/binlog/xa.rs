@@ -63,10 +63,19 @@ impl Xid {
         Some(Xid { format, gtrid, bqual })
     }
 
-    /// The text in which the server's statements name it.
+    /// As XA COMMIT and XA ROLLBACK take it: `'gtrid','bqual',1`, in hexadecimal where it isn't plain.
     pub fn describe(&self) -> String {
-        let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
-        format!("X'{}',X'{}',{}", hex(&self.gtrid), hex(&self.bqual), self.format)
+        let literal = |part: &[u8]| {
+            if part.iter().all(|b| b.is_ascii_graphic() && !matches!(b, b'\'' | b'\\')) {
+                format!("'{}'", String::from_utf8_lossy(part))
+            } else {
+                format!("X'{}'", part.iter().map(|b| format!("{b:02X}")).collect::<String>())
+            }
+        };
+        match (self.bqual.is_empty(), self.format) {
+            (true, 1) => literal(&self.gtrid),
+            _ => format!("{},{},{}", literal(&self.gtrid), literal(&self.bqual), self.format),
+        }
     }
 }
 
@@ -154,8 +163,8 @@ impl Prepared {
     /// A transaction was committed: its keys, with the number of changes, if it changed our table.
     pub fn commit(&mut self, xid: &Xid) -> Result<Option<(Vec<Key>, u64)>> {
         match self.end(xid) {
-            Some((keys, changes)) => Ok(Some((keys, changes))),
             None => self.again(xid),
+            ended => Ok(ended),
         }
     }
 
@@ -199,7 +208,8 @@ impl Prepared {
         match &ended.keys {
             Some(keys) => Ok(Some((keys.clone(), 0))),
             None => Err(disturbed(format!(
-                "The XA transaction {} had ended before: the server has died since, and took that back. Which of its                  rows are in the table can't be told any more.",
+                "The XA transaction {} had ended before: the server has died since, and took that back. Which of its \
+                 rows are in the table can't be told any more.",
                 xid.describe()
             ))
             .todo("Remove the run with `osc cleanup` and begin anew.")),
@@ -214,9 +224,9 @@ impl Prepared {
         let mut back = Vec::new();
         for xid in prepared {
             if let Some((keys, _)) = self.again(xid)? {
-                tracing::info!(
+                tracing::warn!(
                     xid = xid.describe(),
-                    "an XA transaction had ended, and is prepared: its end is waited for"
+                    "an XA transaction had ended, and is prepared: the run waits until it is committed or rolled back"
                 );
                 back.push((xid.clone(), keys));
             }
@@ -255,10 +265,16 @@ mod tests {
         assert_eq!(full, Xid { format: 7, gtrid: b"ab".to_vec(), bqual: b"c".to_vec() });
         assert_eq!(xid("'ab','c',7"), Some(full.clone()));
         assert_eq!(xid("x'6162',X'63',7 ONE PHASE"), Some(full.clone()));
-        assert_eq!(full.describe(), "X'6162',X'63',7");
         assert_eq!(xid("'ab'"), Some(Xid { format: 1, gtrid: b"ab".to_vec(), bqual: Vec::new() }));
         assert_eq!(xid("X'616',X'',1"), None);
         assert_eq!(xid(""), None);
+    }
+
+    #[test]
+    fn an_xid_is_written_as_the_statements_take_it() {
+        for text in ["'ab'", "'ab','cd',1", "'ab','',7", "X'6127',X'00',1", "X'615C','',2"] {
+            assert_eq!(xid(text).unwrap().describe(), text);
+        }
     }
 
     fn spot(pos: u64) -> Spot {

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::engine::mysql::binlog::recover;
+use crate::engine::mysql::binlog::xa::Xid;
 use crate::engine::mysql::session::Session;
 use crate::engine::problems::Problems;
 use crate::error::Result;
@@ -19,27 +21,9 @@ const EVERY: Duration = Duration::from_millis(250);
 /// How many are named.
 const NAMED: usize = 5;
 
-/// The transactions that are prepared now, each as XA COMMIT and XA ROLLBACK take it. Needs
-/// XA_RECOVER_ADMIN on MySQL.
+/// The transactions that are prepared now, each as XA COMMIT and XA ROLLBACK take it.
 pub async fn prepared_xa(session: &mut Session) -> Result<Vec<String>> {
-    let rows: Vec<(i64, usize, usize, Vec<u8>)> = session.all("XA RECOVER").await?;
-    Ok(rows.into_iter().map(|(format, gtrid, _, data)| xid(format, gtrid, &data)).collect())
-}
-
-/// `'gtrid','bqual',1`, in hexadecimal where it isn't plain.
-fn xid(format: i64, gtrid: usize, data: &[u8]) -> String {
-    let literal = |part: &[u8]| {
-        if part.iter().all(|b| b.is_ascii_graphic() && !matches!(b, b'\'' | b'\\')) {
-            format!("'{}'", String::from_utf8_lossy(part))
-        } else {
-            format!("X'{}'", part.iter().map(|b| format!("{b:02X}")).collect::<String>())
-        }
-    };
-    let (gtrid, bqual) = data.split_at(gtrid.min(data.len()));
-    match (bqual.is_empty(), format) {
-        (true, 1) => literal(gtrid),
-        _ => format!("{},{},{format}", literal(gtrid), literal(bqual)),
-    }
+    Ok(recover::listed(session).await?.iter().map(Xid::describe).collect())
 }
 
 /// Those that are prepared now and stay so for longer than is usual.
@@ -78,18 +62,4 @@ pub async fn check(session: &mut Session, problems: &mut Problems) -> Result<()>
         ),
     );
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::xid;
-
-    #[test]
-    fn an_xid_is_written_as_the_statements_take_it() {
-        assert_eq!(xid(1, 2, b"ab"), "'ab'");
-        assert_eq!(xid(1, 2, b"abcd"), "'ab','cd',1");
-        assert_eq!(xid(7, 2, b"ab"), "'ab','',7");
-        assert_eq!(xid(1, 2, b"a'\x00"), "X'6127',X'00',1");
-        assert_eq!(xid(1, 9, b"ab"), "'ab'");
-    }
 }
