@@ -112,7 +112,7 @@ pub const MINIMA: &[(&str, u64)] = &[
     ("waited_at_fence", 2000),
     ("pending_at_limit", 10_000),
     ("throttled", 1200),
-    ("endangered", 300),
+    ("endangered", 450),
 ];
 
 /// The minima that a batch did not reach, in words. A small batch proves nothing and is not asked.
